@@ -1,0 +1,138 @@
+"""Builds the kiosk from its config and runs it: the one place that knows which parts there are.
+
+Threads: the screen has the main one, the engine its own; the broker's and the cloud's threads only
+put events into the engine's queue.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from pathlib import Path
+
+from kiosk import __version__, hardware, journal
+from kiosk.broker import Broker
+from kiosk.cloud_client import CloudClient
+from kiosk.config import Config
+from kiosk.core.cabinet import Rules
+from kiosk.core.view import View
+from kiosk.display.shots import Shots
+from kiosk.display.window import Feed, OnFrame, Window
+from kiosk.engine import Engine, Inbox
+from kiosk.errors import KioskError
+from kiosk.mirror import Mirror
+from kiosk.nature import SystemNature
+
+log = logging.getLogger(__name__)
+
+
+def run(config: Config, shots: Path | None = None) -> int:
+    """Runs the kiosk until SIGTERM, SIGINT, or its window is closed; returns the exit status."""
+    begun = time.monotonic()
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, lambda *_: stop.set())
+    rules = rules_of(config)
+    book = journal.Journal(
+        config.journal.path, lambda: (journal.boot_id(), time.monotonic(), time.time())
+    )
+    # The engine and those who tell it things need each other: its queue is there first.
+    inbox = Inbox()
+    broker = Broker(config.broker, rules.machine_id, inbox.put)
+    client = CloudClient(config.cloud, rules.machine_id, inbox.put)
+    engine = Engine(
+        inbox=inbox,
+        rules=rules,
+        on_s=config.relay.on_ms / 1000,
+        journal=book,
+        make_relay=lambda: hardware.build(config.relay, time.monotonic),
+        line=broker,
+        cloud=client,
+        nature=SystemNature(),
+        changed=lambda: feed.put(engine.view),
+    )
+    feed = Feed(engine.view)
+    window = _window(config)
+    pictures = Shots(shots) if shots else None
+    if pictures:
+        window.watch(pictures.on_frame)
+    mirror = _mirror(config, engine)
+    if mirror:
+        window.watch(mirror.on_frame)
+    window.watch(_first_code(begun))
+    failure: list[BaseException] = []
+
+    def drive() -> None:
+        try:
+            engine.run()
+        except BaseException as error:  # noqa: BLE001 – handed to the main thread, which raises it
+            failure.append(error)
+        finally:
+            stop.set()
+
+    thread = threading.Thread(target=drive, name="engine")
+    thread.start()
+    broker.start()
+    try:
+        window.run(feed, stop)
+    finally:
+        engine.stop()
+        thread.join()
+        broker.stop()
+        client.stop()
+        book.close()
+        if mirror:
+            mirror.stop()
+        if pictures:
+            pictures.save()
+        window.close()
+    if failure:
+        raise KioskError(
+            f"the kiosk stopped on a defect ({failure[0]!r}): start it again, and send its log"
+        ) from failure[0]
+    return 0
+
+
+def rules_of(config: Config) -> Rules:
+    """What the operator decided, as the rules take it."""
+    return Rules(
+        machine_id=config.cabinet.machine_id,
+        pulses_per_credit=config.relay.pulses_per_credit,
+        off_s=config.relay.off_ms / 1000,
+        resume_window_s=config.rules.resume_window_s,
+        charge_ambiguous=config.rules.charge_ambiguous,
+        heartbeat_s=config.rules.heartbeat_s,
+        ask_s=config.rules.ask_s,
+        quiet_s=config.screen.quiet_s,
+        version=__version__,
+    )
+
+
+def _window(config: Config) -> Window:
+    screen = config.screen
+    size = (screen.width, screen.height) if screen.width and screen.height else None
+    return Window(config.cabinet.name, size, screen.fullscreen, screen.headless)
+
+
+def _first_code(begun: float) -> OnFrame:
+    """Logs how long the start took until a player could scan."""
+    waiting = True
+
+    def on_frame(_surface: object, _dirty: object, view: View, _painter: object) -> None:
+        nonlocal waiting
+        if waiting and view.offer is not None:
+            waiting = False
+            log.info("first code on the screen after %.3f s", time.monotonic() - begun)
+
+    return on_frame
+
+
+def _mirror(config: Config, engine: Engine) -> Mirror | None:
+    if config.mirror.address is None:
+        return None
+    host, port = config.mirror.address
+    mirror = Mirror(host, port, lambda: {"pulses_made": engine.pulses_made})
+    mirror.start()
+    return mirror

@@ -1,0 +1,104 @@
+"""The command ``kiosk``. Each command imports what it needs when it runs: most need no screen."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from kiosk import __version__, config
+from kiosk.config import Config
+from kiosk.errors import KioskError
+
+log = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command and returns its exit status: 1 after a known failure, 2 for a wrong call."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.command(arguments))
+    except KioskError as error:
+        if arguments.debug:
+            raise
+        for line in str(error).splitlines():
+            print(f"kiosk: {line}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kiosk", description="Card payment for an arcade cabinet: screen, journal, coin relay."
+    )
+    parser.add_argument("--version", action="version", version=f"kiosk {__version__}")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--config", required=True, type=Path, metavar="FILE", help="the cabinet's config file"
+    )
+    common.add_argument(
+        "--debug", action="store_true", help="log everything, and show where a failure came from"
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    run = commands.add_parser("run", parents=[common], help="run the kiosk until it is ended")
+    run.add_argument("--windowed", action="store_true", help="in a window, whatever the file says")
+    run.add_argument(
+        "--shots", type=Path, metavar="DIR", help="save a picture of every screen that is passed"
+    )
+    run.set_defaults(command=_run)
+
+    check = commands.add_parser(
+        "check", parents=[common], help="say whether the config file is right, and what it means"
+    )
+    check.set_defaults(command=_check)
+
+    open_relay = commands.add_parser(
+        "open-relay", parents=[common], help="open the coin relay, after a kiosk that was killed"
+    )
+    open_relay.set_defaults(command=_open_relay)
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    settings = config.load(arguments.config)
+    if arguments.windowed:
+        screen = settings.screen.model_copy(update={"fullscreen": False})
+        settings = settings.model_copy(update={"screen": screen})
+    _begin_log(settings, arguments.debug)
+    for warning in config.warnings(arguments.config, settings):
+        log.warning("%s", warning)
+    from kiosk import app
+
+    return app.run(settings, arguments.shots)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    settings = config.load(arguments.config)
+    for warning in config.warnings(arguments.config, settings):
+        print(f"warning: {warning}", file=sys.stderr)
+    print("ok")
+    print(config.summary(settings))
+    return 0
+
+
+def _open_relay(arguments: argparse.Namespace) -> int:
+    settings = config.load(arguments.config)
+    _begin_log(settings, arguments.debug)
+    from kiosk import hardware
+
+    relay = hardware.build(settings.relay, time.monotonic)
+    relay.open()
+    relay.shut_down()
+    log.info("the coin relay is open")
+    return 0
+
+
+def _begin_log(settings: Config, debug: bool) -> None:
+    """Logs to standard error; under systemd that is the journal, which knows the time itself."""
+    logging.basicConfig(
+        level=logging.DEBUG if debug else settings.log.level.upper(),
+        format="%(levelname)s %(name)s: %(message)s",
+    )

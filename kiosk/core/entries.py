@@ -1,0 +1,36 @@
+"""What the journal holds: one entry for each thing written before it is done.
+
+The cabinet's memory is the fold of these (``kiosk.core.till``), while it runs and after a crash
+alike, so the two can never differ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Kind(Enum):
+    """The lines of the cabinet's book."""
+
+    CLAIM = "claim"  # a claim id was made; the claim may reach the cloud from now on
+    CLAIMED = "claimed"  # the cloud said yes: `credits` as `pulses`
+    REFUSED = "refused"  # the cloud said no, or the order is not ours: nothing was pulsed
+    PULSE_BEGINS = "pulse begins"  # the relay closes after this line
+    PULSE_OVER = "pulse over"  # the relay is open again
+    SETTLE = "settle"  # no more pulses will be made; `number` of them are charged
+    SETTLED = "settled"  # the cloud has the settle
+    CREDITS_LEFT = "credits left"  # what the game still owes the player, `number` (no order)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line. ``number`` is the pulse's (from 1), the settle's count, or the credits left."""
+
+    kind: Kind
+    order_id: str = ""
+    claim_id: str = ""
+    credits: int = 0
+    pulses: int = 0
+    number: int = 0
+    note: str = ""

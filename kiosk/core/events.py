@@ -1,0 +1,114 @@
+"""What happened to the cabinet. The edges make these and put them into the one queue.
+
+Nothing in here is believed yet: a message is bytes, an answer is a status and a JSON object. The
+rules (``kiosk.core.cabinet``) read them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kiosk.core.effects import Call
+from kiosk.core.entries import Entry
+
+
+@dataclass(frozen=True)
+class JournalOpened:
+    """The journal could be read: these are the entries of its unfinished business, oldest first."""
+
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True)
+class JournalFailed:
+    """The journal could not be read or written; nothing that needs it may happen."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class RelayReady:
+    """The relay's driver works and its contact is open."""
+
+
+@dataclass(frozen=True)
+class RelayFailed:
+    """The relay's driver refused to start, or failed in a pulse."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class PulseMade:
+    """The relay closed for its time and is open again."""
+
+    order_id: str
+    number: int
+
+
+@dataclass(frozen=True)
+class BrokerUp:
+    """Connected, and every subscription granted."""
+
+
+@dataclass(frozen=True)
+class BrokerDown:
+    """Not connected; ``reason`` is a short sentence for the operator."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What an acknowledgement needs. Packet numbers are of one ``connection`` only."""
+
+    mid: int
+    qos: int
+    connection: int
+
+
+@dataclass(frozen=True)
+class MessageArrived:
+    """A message from the broker, not yet acknowledged."""
+
+    topic: str
+    payload: bytes
+    receipt: Receipt
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The cloud answered a call with a JSON object, whatever its HTTP status."""
+
+    call: Call
+    status: int
+    body: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class NotAnswered:
+    """No usable answer came: ``reason`` is a short sentence for the operator."""
+
+    call: Call
+    reason: str
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Time passed; something in the state may be due."""
+
+
+Event = (
+    JournalOpened
+    | JournalFailed
+    | RelayReady
+    | RelayFailed
+    | PulseMade
+    | BrokerUp
+    | BrokerDown
+    | MessageArrived
+    | Answered
+    | NotAnswered
+    | Tick
+)

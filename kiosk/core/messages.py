@@ -1,0 +1,163 @@
+"""Reads what the broker and the cloud say. Nothing here is believed before its form is checked."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kiosk.core.view import Bonus, Offer
+
+LARGEST_PAYLOAD = 16 * 1024
+MOST_CREDITS = 1000
+_NAME = re.compile("[A-Za-z0-9_:.-]{1,255}")
+
+
+class BadMessage(Exception):
+    """The message cannot be used; the text says why, for the operator's log."""
+
+
+@dataclass(frozen=True)
+class CoinPulse:
+    """The hint that an order of ours is open."""
+
+    order_id: str
+
+
+@dataclass(frozen=True)
+class GameOver:
+    """A game ended. ``timestamp`` tells a repeat from the next one."""
+
+    timestamp: str
+
+
+@dataclass(frozen=True)
+class PaymentNews:
+    """What a player's payment is doing."""
+
+    status: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Granted:
+    """The cloud's yes to a claim; ``age`` is the seconds since it first said so."""
+
+    credits: int
+    state: str
+    age: float
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """The cloud's answer to a heartbeat."""
+
+    link_active: bool
+    link_url: str
+    open_orders: tuple[str, ...]
+
+
+Message = CoinPulse | GameOver | PaymentNews
+
+
+def read(topic: str, payload: bytes, machine_id: str) -> Message:
+    """A message on one of the cabinet's own topics."""
+    if len(payload) > LARGEST_PAYLOAD:
+        raise BadMessage(f"a message of {len(payload)} bytes on {topic} is too large")
+    try:
+        body = json.loads(payload)
+    except (ValueError, RecursionError) as error:
+        raise BadMessage(f"a message on {topic} is not JSON") from error
+    if not isinstance(body, dict):
+        raise BadMessage(f"a message on {topic} is not a JSON object")
+    if _text(body, "machineId") != machine_id:
+        raise BadMessage(f"a message on {topic} is for another cabinet")
+    kind = topic.rpartition("/")[2]
+    if topic != f"arcade/machine/{machine_id}/{kind}":
+        raise BadMessage(f"a message on {topic}, which is not this cabinet's")
+    match kind:
+        case "coinpulse":
+            _whole(body, "credits", 1, MOST_CREDITS)
+            return CoinPulse(_name(body, "orderId"))
+        case "gameover":
+            if _text(body, "status") != "game_over":
+                raise BadMessage(f"a message on {topic} has a status that is not game_over")
+            return GameOver(_text(body, "timestamp"))
+        case "payment":
+            reason = body.get("reason", "")
+            if not isinstance(reason, str):
+                raise BadMessage(f"a message on {topic} has a reason that is no text")
+            return PaymentNews(_text(body, "status"), reason[:120])
+        case _:
+            raise BadMessage(f"a message on {topic}, which this kiosk does not know")
+
+
+def granted(body: Mapping[str, object], order_id: str, claim_id: str) -> Granted:
+    """The answer to a claim."""
+    if body.get("order_id") != order_id or body.get("claim_id") != claim_id:
+        raise BadMessage("the cloud answered a claim with another order")
+    age = body.get("age_seconds")
+    if not isinstance(age, int | float) or isinstance(age, bool) or not age >= 0:
+        raise BadMessage("the cloud answered a claim without its age")
+    return Granted(_whole(body, "credits", 1, MOST_CREDITS), _text(body, "state"), float(age))
+
+
+def pulse(body: Mapping[str, object]) -> Pulse:
+    """The answer to a heartbeat."""
+    link = body.get("link")
+    if not isinstance(link, Mapping):
+        raise BadMessage("the cloud answered a heartbeat without a link")
+    orders = body.get("orders")
+    if not isinstance(orders, list) or not all(isinstance(order, Mapping) for order in orders):
+        raise BadMessage("the cloud answered a heartbeat without orders")
+    url = link.get("url")
+    return Pulse(
+        link_active=link.get("state") == "active",
+        link_url=url if isinstance(url, str) else "",
+        open_orders=tuple(_name(order, "order_id") for order in orders),
+    )
+
+
+def offer(body: Mapping[str, object]) -> Offer:
+    """The answer to ``/create-payment-link``."""
+    url = _text(body, "url")
+    if not url.startswith(("https://", "http://")) or len(url) > 2000:
+        raise BadMessage("the cloud's payment link is not an address")
+    bonuses = body.get("bonuses")
+    if not isinstance(bonuses, list) or not all(isinstance(bonus, Mapping) for bonus in bonuses):
+        raise BadMessage("the cloud's offer has no list of bonuses")
+    return Offer(
+        url=url,
+        amount=_whole(body, "amount", 1, 99_999_999),
+        currency=_text(body, "currency"),
+        decimals=_whole(body, "decimals", 0, 3),
+        bonuses=tuple(
+            Bonus(
+                _whole(bonus, "quantity", 1, 99),
+                _whole(bonus, "credits", 1, MOST_CREDITS),
+            )
+            for bonus in bonuses
+        ),
+    )
+
+
+def _text(body: Mapping[str, object], key: str) -> str:
+    value = body.get(key)
+    if not isinstance(value, str) or not value:
+        raise BadMessage(f"{key} is missing or no text")
+    return value
+
+
+def _name(body: Mapping[str, object], key: str) -> str:
+    value = _text(body, key)
+    if not _NAME.fullmatch(value):
+        raise BadMessage(f"{key} is no name of an order")
+    return value
+
+
+def _whole(body: Mapping[str, object], key: str, low: int, high: int) -> int:
+    value = body.get(key)
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise BadMessage(f"{key} is not a whole number from {low} to {high}")
+    return value

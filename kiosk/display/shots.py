@@ -1,0 +1,56 @@
+"""Saves a picture of every screen that was passed: the last frame of each, before the next."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import pygame
+
+from kiosk.core.view import View
+from kiosk.display.painter import Painter
+from kiosk.errors import KioskError
+
+log = logging.getLogger(__name__)
+
+
+class Shots:
+    """Watches a window and writes ``01-starting.png``, ``02-ready.png`` … into ``folder``.
+
+    A coin's step is a screen of its own. Raises :class:`KioskError` if the folder can't be made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise KioskError(
+                f"the folder {folder} for the pictures cannot be made: {error.strerror}"
+            ) from error
+        self._folder = folder
+        self._count = 0
+        self._last: tuple[pygame.Surface, str] | None = None
+
+    def on_frame(
+        self, surface: pygame.Surface, _dirty: Sequence[pygame.Rect], view: View, _painter: Painter
+    ) -> None:
+        """Keeps the frame, and saves the one before if the screen changed."""
+        name = view.screen.value.replace(" ", "-")
+        if view.coins:
+            name += f"-{view.coin}-of-{view.coins}"
+        if self._last is not None and self._last[1] != name:
+            self.save()
+        self._last = (surface.copy(), name)
+
+    def save(self) -> None:
+        """Saves the frame that was shown last."""
+        if self._last is None:
+            return
+        surface, name = self._last
+        self._count += 1
+        path = self._folder / f"{self._count:02}-{name}.png"
+        try:
+            pygame.image.save(surface, str(path))
+        except (OSError, pygame.error) as error:
+            log.warning("the picture %s cannot be saved: %s", path, error)

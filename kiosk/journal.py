@@ -1,0 +1,214 @@
+"""The cabinet's journal: the lines of ``kiosk.core.entries`` in one SQLite file.
+
+WAL with ``synchronous=FULL``: when :meth:`Journal.append` returns, the lines survive a power cut.
+Each line also carries the boot it was written in and both clocks, for people and for reports; no
+rule uses the wall clock.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from kiosk.core.entries import Entry, Kind
+from kiosk.errors import KioskError
+
+_APPLICATION = 0x41524B31  # "ARK1": tells this file from any other SQLite file
+_VERSION = 1
+_SCHEMA = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS entries (
+    number INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL, order_id TEXT NOT NULL, claim_id TEXT NOT NULL,
+    credits INTEGER NOT NULL, pulses INTEGER NOT NULL, n INTEGER NOT NULL, note TEXT NOT NULL,
+    boot_id TEXT NOT NULL, monotonic REAL NOT NULL, wall REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS entries_by_order ON entries (order_id);
+CREATE TABLE IF NOT EXISTS unfinished (order_id TEXT PRIMARY KEY) WITHOUT ROWID;
+PRAGMA application_id = {_APPLICATION};
+PRAGMA user_version = {_VERSION};
+COMMIT;
+"""
+_COLUMNS = "kind, order_id, claim_id, credits, pulses, n, note"
+
+
+class JournalError(KioskError):
+    """The journal cannot be opened, read or written; the sentence names the file and the remedy."""
+
+
+class Journal:
+    """The journal in the file ``path``, for one kiosk at a time and one thread.
+
+    ``clocks`` returns (boot id, monotonic seconds, wall seconds) for the columns that people read.
+    """
+
+    def __init__(self, path: Path, clocks: Callable[[], tuple[str, float, float]]) -> None:
+        self._path = path
+        self._clocks = clocks
+        self._lock: IO[str] | None = None
+        self._db: sqlite3.Connection | None = None
+
+    def open(self) -> tuple[Entry, ...]:
+        """Opens the file, made if need be, and returns the lines that still matter.
+
+        These are all lines of unfinished orders, and those since the credits left were last
+        written down.
+        """
+        self.close()
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._take_lock()
+            self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+            self._prepare(self._db)
+            return self._unfinished(self._db)
+        except OSError as error:
+            self.close()
+            raise JournalError(
+                f"the journal {self._path} cannot be written ({error.strerror}): "
+                "check the folder's owner and that the disk is not read-only"
+            ) from error
+        except (sqlite3.Error, ValueError) as error:
+            self.close()
+            raise JournalError(_sentence(self._path, error)) from error
+        except JournalError:
+            self.close()
+            raise
+
+    def append(self, *entries: Entry) -> None:
+        """Writes the lines, all or none, and returns when they are safe."""
+        if self._db is None:
+            raise JournalError(f"the journal {self._path} is not open")
+        boot_id, monotonic, wall = self._clocks()
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            for entry in entries:
+                self._db.execute(
+                    f"INSERT INTO entries ({_COLUMNS}, boot_id, monotonic, wall)"
+                    " VALUES (?,?,?,?,?,?,?,?,?,?)",
+                    (*_row(entry), boot_id, monotonic, wall),
+                )
+                self._mark(self._db, entry)
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            with suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
+            raise JournalError(_sentence(self._path, error)) from error
+
+    def close(self) -> None:
+        """Ends the use of the file, and lets another kiosk have it."""
+        if self._db is not None:
+            with suppress(sqlite3.Error):
+                self._db.close()
+            self._db = None
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _take_lock(self) -> None:
+        """One kiosk for a journal: two would each make the pulses of the same order."""
+        lock = self._path.with_name(self._path.name + ".lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.close()
+            raise JournalError(
+                f"the journal {self._path} is in use: another kiosk runs on this machine"
+            ) from error
+        self._lock = lock
+
+    def _prepare(self, db: sqlite3.Connection) -> None:
+        (application,) = db.execute("PRAGMA application_id").fetchone()
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if tables and application != _APPLICATION:
+            raise JournalError(
+                f"{self._path} is another program's database: name another [journal] path"
+            )
+        if version > _VERSION:
+            raise JournalError(
+                f"the journal {self._path} was written by a newer kiosk (version {version}): "
+                "install that one again"
+            )
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        db.executescript(_SCHEMA)
+        (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(verdict)
+
+    def _unfinished(self, db: sqlite3.Connection) -> tuple[Entry, ...]:
+        rows = db.execute(
+            f"SELECT {_COLUMNS} FROM entries WHERE order_id IN (SELECT order_id FROM unfinished)"
+            " OR number >= coalesce((SELECT max(number) FROM entries WHERE kind = ?), 0)"
+            " ORDER BY number",
+            (Kind.CREDITS_LEFT.value,),
+        )
+        found = [_entry(row) for row in rows]
+        # A finished order may have begun before the credits left were last written down: without
+        # its beginning its lines tell nothing.
+        claimed = {entry.order_id for entry in found if entry.kind is Kind.CLAIM}
+        return tuple(e for e in found if not e.order_id or e.order_id in claimed)
+
+    def _mark(self, db: sqlite3.Connection, entry: Entry) -> None:
+        if entry.kind is Kind.CLAIM:
+            db.execute("INSERT INTO unfinished VALUES (?)", (entry.order_id,))
+        elif entry.kind in (Kind.REFUSED, Kind.SETTLED):
+            db.execute("DELETE FROM unfinished WHERE order_id = ?", (entry.order_id,))
+
+
+def boot_id() -> str:
+    """A name for the time since the machine was switched on; empty where the system has none."""
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return ""
+
+
+def _row(entry: Entry) -> tuple[object, ...]:
+    return (
+        entry.kind.value,
+        entry.order_id,
+        entry.claim_id,
+        entry.credits,
+        entry.pulses,
+        entry.number,
+        entry.note,
+    )
+
+
+def _entry(row: tuple[object, ...]) -> Entry:
+    kind, order_id, claim_id, credits, pulses, number, note = row
+    return Entry(
+        Kind(kind),
+        str(order_id),
+        str(claim_id),
+        _int(credits),
+        _int(pulses),
+        _int(number),
+        str(note),
+    )
+
+
+def _int(value: object) -> int:
+    if not isinstance(value, int):
+        raise ValueError(f"{value!r} stands where a number should")
+    return value
+
+
+def _sentence(path: Path, error: Exception) -> str:
+    told = str(error)
+    if "readonly" in told or (path.exists() and not os.access(path, os.W_OK)):
+        return f"the journal {path} is read-only: check its owner and the disk"
+    if "full" in told:
+        return f"the journal {path} cannot be written, the disk is full: make room"
+    if "not a database" in told or "malformed" in told:
+        return (
+            f"{path} is no journal, or a damaged one ({told}): keep it for the books, and move it "
+            "away to start a new one"
+        )
+    if "unable to open" in told:
+        return f"the journal {path} cannot be opened: check that it is a file of the kiosk's user"
+    return f"the journal {path} cannot be used: {told}"

@@ -1,0 +1,261 @@
+"""The screen as a web page's picture, to look at from elsewhere. Read-only, off unless configured.
+
+``GET /screen.png`` is the frame of now, ``/stream`` the frames as they change (JPEG parts of a
+``multipart/x-mixed-replace``), ``/state`` what is on the screen as JSON, ``/events`` the same
+whenever it changes (server-sent events).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pygame
+
+from kiosk.core.view import View
+from kiosk.display.painter import Painter
+from kiosk.errors import KioskError
+
+log = logging.getLogger(__name__)
+
+FRAME = 1 / 20  # seconds between two frames of the stream, at the least
+BREATH = 5.0  # a quiet stream says something so often, to notice that nobody listens
+PATIENCE = 5.0  # how long a frame is waited for
+
+
+class Mirror:
+    """Serves what :meth:`on_frame` is shown. ``facts`` adds to the state.
+
+    Frames are copied only while somebody looks, and encoded once for all who do.
+    """
+
+    def __init__(self, host: str, port: int, facts: Callable[[], dict[str, object]] = dict) -> None:
+        self._facts = facts
+        self._change = threading.Condition()
+        self._viewers = 0
+        self._frame: pygame.Surface | None = None
+        self._number = 0
+        self._jpeg: tuple[int, bytes] = (0, b"")
+        self._taken_at = 0.0
+        self._state: dict[str, object] = {}
+        self._stopped = False
+        mirror = self
+
+        class Handler(_Handler):
+            of = mirror
+
+        try:
+            self._server = ThreadingHTTPServer((host, port), Handler)
+        except OSError as error:
+            raise KioskError(
+                f"the mirror cannot listen on {host}:{port} ({error.strerror}): "
+                "name another [mirror] listen"
+            ) from error
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.1,), name="mirror", daemon=True
+        )
+
+    def start(self) -> int:
+        """Begins to serve; returns the port."""
+        self._thread.start()
+        port = int(self._server.server_address[1])
+        log.info("the mirror is at http://%s:%d/screen.png", self._server.server_address[0], port)
+        return port
+
+    def stop(self) -> None:
+        """Ends the server and its streams."""
+        with self._change:
+            self._stopped = True
+            self._change.notify_all()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(2.0)
+
+    def on_frame(
+        self, surface: pygame.Surface, _dirty: Sequence[pygame.Rect], view: View, painter: Painter
+    ) -> None:
+        """Takes a frame, cheaply if nobody looks."""
+        code = painter.code
+        state: dict[str, object] = {
+            "screen": view.screen.value,
+            "coin": view.coin,
+            "coins": view.coins,
+            "credits_left": view.credits_left,
+            "message": view.message,
+            "notes": list(view.notes),
+            "width": surface.get_width(),
+            "height": surface.get_height(),
+            "shows_qr": code is not None,
+            "qr": None
+            if code is None or view.offer is None
+            else {"x": code.x, "y": code.y, "w": code.w, "h": code.h, "url": view.offer.url},
+        }
+        now = time.monotonic()
+        with self._change:
+            # A new screen is never left out; what only moves may wait for the next frame.
+            if self._viewers and (state != self._state or now - self._taken_at >= FRAME):
+                self._frame = surface.copy()
+                self._number += 1
+                self._taken_at = now
+            elif not self._viewers:
+                self._frame = None
+            self._state = state
+            self._change.notify_all()
+
+    def state(self) -> dict[str, object]:
+        """What is on the screen now."""
+        with self._change:
+            state = dict(self._state)
+        return {**state, **self._facts()}
+
+    def png(self) -> bytes | None:
+        """The next frame as a PNG; ``None`` if there is none in time."""
+        with self._looking(), self._change:
+            before = self._number
+            self._change.wait_for(lambda: self._number > before or self._stopped, PATIENCE)
+            frame = self._frame
+        return None if frame is None else _encoded(frame, "frame.png")
+
+    def frames(self, send: Callable[[bytes], None]) -> None:
+        """Sends JPEGs as the screen changes, until ``send`` raises or the mirror stops."""
+        last = 0
+        with self._looking():
+            while True:
+                with self._change:
+                    self._change.wait_for(lambda: self._number > last or self._stopped, BREATH)  # noqa: B023
+                    if self._stopped:
+                        return
+                    frame, number = self._frame, self._number
+                if frame is not None:
+                    send(self._encode(frame, number))
+                last = number
+
+    def events(self, send: Callable[[dict[str, object] | None], None]) -> None:
+        """Sends the state whenever it changes, and ``None`` now and then while it does not."""
+        last: dict[str, object] = {}
+        while True:
+            state = self.state()
+            if state != last:
+                send(state)
+                last = state
+            quiet_since = time.monotonic()
+            while self.state() == last:
+                with self._change:
+                    if self._stopped:
+                        return
+                    self._change.wait(0.5)
+                if time.monotonic() - quiet_since > BREATH:
+                    send(None)
+                    quiet_since = time.monotonic()
+
+    def _looking(self) -> _Looking:
+        return _Looking(self)
+
+    def count(self, more: int) -> None:
+        """One viewer more or fewer."""
+        with self._change:
+            self._viewers += more
+
+    def _encode(self, frame: pygame.Surface, number: int) -> bytes:
+        known, jpeg = self._jpeg
+        if known != number:
+            jpeg = _encoded(frame, "frame.jpg")
+            self._jpeg = (number, jpeg)
+        return jpeg
+
+
+class _Looking:
+    def __init__(self, mirror: Mirror) -> None:
+        self._mirror = mirror
+
+    def __enter__(self) -> None:
+        self._mirror.count(1)
+
+    def __exit__(self, *_error: object) -> None:
+        self._mirror.count(-1)
+
+
+def _encoded(frame: pygame.Surface, name: str) -> bytes:
+    file = io.BytesIO()
+    pygame.image.save(frame, file, name)
+    return file.getvalue()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    of: Mirror
+    protocol_version = "HTTP/1.1"
+    timeout = 30
+
+    def do_GET(self) -> None:
+        calls = {
+            "/screen.png": self._screen,
+            "/stream": self._stream,
+            "/state": self._state,
+            "/events": self._events,
+        }
+        call = calls.get(self.path.partition("?")[0])
+        try:
+            if call is None:
+                self._answer(404, "application/json", b'{"error": "there is no such page"}')
+            else:
+                call()
+        except (OSError, ValueError):
+            # Whoever looked went away.
+            self.close_connection = True
+
+    def _answer(self, status: int, kind: str, body: bytes) -> None:
+        self._head(status, kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _head(self, status: int, kind: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("Access-Control-Allow-Origin", "*")
+
+    def _screen(self) -> None:
+        picture = self.of.png()
+        if picture is None:
+            self._answer(503, "application/json", b'{"error": "the screen does not draw"}')
+        else:
+            self._answer(200, "image/png", picture)
+
+    def _state(self) -> None:
+        self._answer(200, "application/json", json.dumps(self.of.state()).encode())
+
+    def _stream(self) -> None:
+        self.close_connection = True
+        self._head(200, "multipart/x-mixed-replace; boundary=frame")
+        self.send_header("Connection", "close")
+        self.end_headers()
+
+        def send(jpeg: bytes) -> None:
+            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+            self.wfile.write(head.encode() + jpeg + b"\r\n")
+
+        self.of.frames(send)
+
+    def _events(self) -> None:
+        self.close_connection = True
+        self._head(200, "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+
+        def send(state: dict[str, object] | None) -> None:
+            told = f"data: {json.dumps(state)}\n\n" if state is not None else ": quiet\n\n"
+            self.wfile.write(told.encode())
+            self.wfile.flush()
+
+        self.of.events(send)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        log.debug("mirror: " + format, *args)

@@ -1,0 +1,35 @@
+"""Plain words for what goes wrong between this machine and another."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+
+_BROKEN_OFF = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError, ssl.SSLEOFError)
+_NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN)
+
+
+def unreachable(what: str, error: OSError) -> str:
+    """A sentence for the operator: why ``what``, for instance ``the cloud``, cannot be reached."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        told = error.verify_message
+        remedy = "this machine's clock" if "valid" in told or "expired" in told else "its address"
+        return f"{what} cannot be trusted, {told}: check {remedy}"
+    return f"{what} cannot be reached: {_why(error)}"
+
+
+def _why(error: OSError) -> str:
+    if isinstance(error, socket.gaierror):
+        return "its name is unknown here, check the network"
+    if isinstance(error, ConnectionRefusedError):
+        return "nothing listens there"
+    if isinstance(error, TimeoutError):
+        return "it does not answer"
+    if isinstance(error, _BROKEN_OFF):
+        return "it broke the connection off"
+    if isinstance(error, ssl.SSLError):
+        return f"it does not speak TLS ({error.reason or 'no reason given'})"
+    if error.errno in _NO_ROUTE:
+        return "there is no way to it, check the network"
+    return error.strerror or type(error).__name__

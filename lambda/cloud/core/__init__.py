@@ -1,0 +1,1 @@
+"""The cloud's rules: pure functions and frozen dataclasses, without I/O and without clocks."""

@@ -1,0 +1,49 @@
+"""The MQTT messages that the cloud sends, as bytes ready to publish."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+from cloud.core.orders import Order
+
+
+def topic(machine_id: str, kind: str) -> str:
+    """The topic of one kind of message (``coinpulse``, ``gameover``, ``payment``) for a cabinet."""
+    return f"arcade/machine/{machine_id}/{kind}"
+
+
+def moment(at: float) -> str:
+    """Seconds since the epoch as ISO 8601 in UTC with ``Z``, to the millisecond."""
+    told = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    return told.replace("+00:00", "Z")
+
+
+def coin_pulse(order: Order, now: float) -> bytes:
+    """The hint that an order waits to be claimed."""
+    return _bytes(
+        machineId=order.machine_id,
+        credits=order.credits,
+        timestamp=moment(now),
+        orderId=order.order_id,
+        expiresAt=moment(order.deadline),
+    )
+
+
+def game_over(machine_id: str, now: float) -> bytes:
+    """The game in the cabinet has ended."""
+    return _bytes(machineId=machine_id, status="game_over", timestamp=moment(now))
+
+
+def payment(machine_id: str, status: str, now: float, reason: str = "") -> bytes:
+    """What a player's payment is doing.
+
+    ``status`` is ``processing``, ``declined`` (with a ``reason`` for the player), ``released``, or
+    ``offer_changed`` when the cabinet should ask for its link again.
+    """
+    extra = {"reason": reason} if reason else {}
+    return _bytes(machineId=machine_id, status=status, timestamp=moment(now), **extra)
+
+
+def _bytes(**fields: object) -> bytes:
+    return json.dumps(fields, separators=(",", ":")).encode()

@@ -1,0 +1,78 @@
+"""What Stripe says of a payment, and whether there is money in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+HOLD_SECONDS = 7 * 24 * 3600  # how long a card's bank keeps a hold, unless Stripe says otherwise
+
+
+class Money(Enum):
+    """Where the player's money is."""
+
+    HELD = "held"
+    CHARGED = "charged"
+    NOT_THERE = "not there"
+
+
+@dataclass(frozen=True)
+class Payment:
+    """A Checkout Session with its PaymentIntent, as far as the ledger cares.
+
+    ``price_id`` and ``quantity`` are of the only line item; a session with several has neither.
+    ``hold_until`` is 0 where Stripe does not say.
+    """
+
+    session_id: str
+    link_id: str
+    machine_id: str
+    complete: bool
+    payment_status: str
+    intent_id: str
+    intent_status: str
+    amount: int
+    currency: str
+    price_id: str
+    quantity: int
+    hold_until: float
+
+
+@dataclass(frozen=True)
+class Intent:
+    """A PaymentIntent: what was asked for, what was received, and what went back of that."""
+
+    intent_id: str
+    status: str
+    amount: int
+    received: int
+    refunded: int
+
+    @property
+    def over(self) -> bool:
+        """Whether its hold is gone: captured, cancelled, or run out."""
+        return self.status in ("succeeded", "canceled")
+
+    @property
+    def charged(self) -> int:
+        """What the player has paid so far.
+
+        Stripe counts what a capture left of the hold, and all of a cancelled hold, as refunded too
+        (seen in the charges of its own API examples), so the smaller of the two differences is
+        taken: it is right with and without that.
+        """
+        return max(0, min(self.received, self.amount - self.refunded))
+
+
+def money_of(payment: Payment) -> Money:
+    """Where the money of a session is.
+
+    With a manual capture the session says ``unpaid`` until the capture, so the PaymentIntent tells.
+    """
+    if not payment.complete or not payment.intent_id:
+        return Money.NOT_THERE
+    if payment.intent_status == "requires_capture":
+        return Money.HELD
+    if payment.payment_status == "paid" and payment.intent_status == "succeeded":
+        return Money.CHARGED
+    return Money.NOT_THERE

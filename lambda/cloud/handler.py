@@ -1,0 +1,31 @@
+"""What Lambda calls: ``cloud.handler.handle`` for HTTP, ``cloud.handler.sweep`` every minute.
+
+The cloud is built at the first call, and kept while this Lambda machine lives.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import asdict
+from functools import cache
+from typing import Any
+
+from cloud.settings import from_environment
+from cloud.wiring import Cloud, build
+
+
+@cache
+def _cloud() -> Cloud:
+    logging.getLogger().setLevel(os.environ.get("LOG_LEVEL", "INFO"))
+    return build(from_environment(os.environ))
+
+
+def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Answers an API Gateway HTTP API event."""
+    return _cloud().handler(event, context)
+
+
+def sweep(_event: dict[str, Any], _context: Any) -> dict[str, int]:
+    """Runs one sweep for EventBridge's schedule; the answer is for Lambda's log."""
+    return asdict(_cloud().sweep())

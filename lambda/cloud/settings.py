@@ -1,0 +1,96 @@
+"""What the cloud is told by its environment. Every mistake is reported at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the message has one line for each thing that is wrong."""
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds. The reasons for the defaults are in ``docs/protocol.md``."""
+
+    deadline: float = 120.0
+    heartbeat: float = 300.0
+    unsettled: float = 900.0
+    give_up_before: float = 24 * 3600.0
+
+    @property
+    def silence(self) -> float:
+        """A cabinet that was silent for so long takes no payments."""
+        return 2 * self.heartbeat
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where everything is, and the secrets. ``public_url`` is where phones reach the API."""
+
+    ledger: str
+    stripe_key: str = field(repr=False)
+    webhook_secret: str = field(repr=False)
+    mqtt_url: str = field(repr=False)
+    public_url: str
+    stripe_api_base: str = ""
+    times: Times = Times()
+
+
+_TIMES = {
+    "ORDER_DEADLINE_SECONDS": "deadline",
+    "HEARTBEAT_SECONDS": "heartbeat",
+    "UNSETTLED_SECONDS": "unsettled",
+    "GIVE_UP_BEFORE_SECONDS": "give_up_before",
+}
+
+
+def from_environment(environment: Mapping[str, str]) -> Settings:
+    """Reads the settings, or raises :class:`SettingsError` with all that is wrong."""
+    mistakes: list[str] = []
+
+    def need(name: str, what: str) -> str:
+        value = environment.get(name, "").strip()
+        if not value:
+            mistakes.append(f"{name} is not set: {what}")
+        return value
+
+    ledger = need("LEDGER", "where the orders are kept, as in sqlite:////var/lib/arcade/ledger.db")
+    if ledger and not ledger.startswith("sqlite:///"):
+        mistakes.append("LEDGER must begin with sqlite:///, the only store there is")
+    if ledger and "AWS_LAMBDA_FUNCTION_NAME" in environment:
+        mistakes.append(
+            "LEDGER is a SQLite file, which a Lambda machine would take with it when it goes: "
+            "run the cloud on a machine of its own"
+        )
+    key = need("STRIPE_KEY", "the secret or restricted key from Stripe's dashboard")
+    secret = need("STRIPE_WEBHOOK_SECRET", "the signing secret of the webhook endpoint (whsec_…)")
+    broker = need("MQTT_URL", "the broker, as in mqtts://cloud:password@host:8883")
+    if broker and not re.match(r"mqtts?://[^/]", broker):
+        mistakes.append("MQTT_URL must begin with mqtt:// or mqtts:// and name a host")
+    public = need("PUBLIC_URL", "where phones reach this API, as in https://pay.example.com")
+    if public and urlsplit(public).scheme not in ("http", "https"):
+        mistakes.append("PUBLIC_URL must begin with https://")
+    times: dict[str, float] = {}
+    for name, attribute in _TIMES.items():
+        if name in environment:
+            try:
+                times[attribute] = float(environment[name])
+            except ValueError:
+                times[attribute] = -1.0
+            if not 1 <= times[attribute] <= 6 * 24 * 3600:
+                mistakes.append(f"{name} must be a number of seconds from 1 to 518400")
+    if mistakes:
+        raise SettingsError("\n".join(mistakes))
+    return Settings(
+        ledger=ledger,
+        stripe_key=key,
+        webhook_secret=secret,
+        mqtt_url=broker,
+        public_url=public.rstrip("/"),
+        stripe_api_base=environment.get("STRIPE_API_BASE", ""),
+        times=Times(**times),
+    )

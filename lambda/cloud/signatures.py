@@ -1,0 +1,39 @@
+"""Tells whether a webhook's body was signed by Stripe with our secret, a moment ago.
+
+The signature is the library's business (``stripe.WebhookSignature``); the age is ours, by our clock
+and in both directions: the library lets timestamps of the future pass, and a signature made for
+tomorrow would be good for replays until then.
+"""
+
+from __future__ import annotations
+
+import re
+
+from stripe import SignatureVerificationError, WebhookSignature
+
+OLDEST_SECONDS = 300
+NEWEST_SECONDS = 30  # how far Stripe's clock may be ahead of ours
+
+
+class BadSignature(Exception):
+    """The message says what is wrong, and nothing of the secret or the body."""
+
+
+def check(body: bytes, header: str, secret: str, now: float) -> None:
+    """Raises :class:`BadSignature` unless ``header`` signs ``body`` at about ``now``."""
+    if not header:
+        raise BadSignature("the Stripe-Signature header is missing")
+    try:
+        WebhookSignature.verify_header(body.decode(), header, secret, tolerance=None)
+    except (SignatureVerificationError, UnicodeDecodeError):
+        raise BadSignature(
+            "the Stripe-Signature header does not sign this body with this endpoint's secret"
+        ) from None
+    stamps = re.findall(r"(?:^|,)t=(\d{1,12})(?=,|$)", header)
+    if len(stamps) != 1:
+        raise BadSignature("the Stripe-Signature header must carry one timestamp")
+    age = now - int(stamps[0])
+    if age > OLDEST_SECONDS:
+        raise BadSignature(f"the signature is {age:.0f} s old, {OLDEST_SECONDS} s are allowed")
+    if -age > NEWEST_SECONDS:
+        raise BadSignature("the signature's time is in the future: check this machine's clock")

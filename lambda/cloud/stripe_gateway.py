@@ -1,0 +1,217 @@
+"""All that the cloud asks of Stripe. The only module that knows the ``stripe`` library.
+
+Every call that moves money carries an idempotency key from its caller, so a repeat is harmless.
+Errors come out as two kinds: :class:`StripeUnavailable` (nobody knows whether it took effect; ask
+again with the same key) and :class:`StripeRefused` (no effect, and asking again is in vain).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import stripe
+from stripe import StripeClient, StripeObject
+
+from cloud.core.payments import Intent, Payment
+
+# Lambda gives up after 29 s and Stripe's webhook wants its answer within seconds.
+TIMEOUT_SECONDS = (3.05, 8.0)
+
+
+class StripeUnavailable(Exception):
+    """Stripe did not answer, or answered 5xx, 409 or 429: the effect is unknown."""
+
+
+class StripeRefused(Exception):
+    """Stripe refused. ``code`` is Stripe's error code, ``status`` the HTTP status."""
+
+    def __init__(self, message: str, code: str = "", status: int = 400) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+
+
+class Gateway(Protocol):
+    """What the cloud needs of a payment provider that can hold, capture, cancel and refund."""
+
+    def create_price(self, product: str, amount: int, currency: str, key: str) -> str:
+        """Makes a price for one play of ``product``; returns its id."""
+
+    def create_link(
+        self,
+        machine_id: str,
+        price_id: str,
+        quantity: int,
+        most: int,
+        receipt: str,
+        key: str,
+    ) -> tuple[str, str]:
+        """Makes a Payment Link that holds the money; returns its id and its address."""
+
+    def link_is_active(self, link_id: str) -> bool:
+        """Whether the link can be paid now."""
+
+    def switch_link(self, link_id: str, active: bool) -> None:
+        """Lets a link be paid, or not."""
+
+    def payment(self, session_id: str) -> Payment:
+        """A Checkout Session and its PaymentIntent as they are now."""
+
+    def intent(self, intent_id: str) -> Intent:
+        """A PaymentIntent as it is now."""
+
+    def capture(self, intent_id: str, amount: int, key: str) -> None:
+        """Charges ``amount`` of a hold and gives up the rest."""
+
+    def cancel(self, intent_id: str, key: str) -> None:
+        """Gives a hold up."""
+
+    def refund(self, intent_id: str, amount: int, key: str) -> None:
+        """Gives ``amount`` of a charge back."""
+
+
+class StripeGateway:
+    """:class:`Gateway` over Stripe's own library, at ``api_base`` or at Stripe itself."""
+
+    def __init__(self, key: str, api_base: str = "", app: str = "arcade-kiosk") -> None:
+        stripe.set_app_info(app)
+        self._client = StripeClient(
+            key,
+            base_addresses={"api": api_base} if api_base else None,
+            http_client=stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
+            max_network_retries=1,
+        )
+
+    def create_price(self, product: str, amount: int, currency: str, key: str) -> str:
+        made = self._ask(
+            self._client.v1.prices.create,
+            {
+                "currency": currency.lower(),
+                "unit_amount": amount,
+                "product_data": {"name": product},
+            },
+            {"idempotency_key": key},
+        )
+        return str(made.id)
+
+    def create_link(
+        self,
+        machine_id: str,
+        price_id: str,
+        quantity: int,
+        most: int,
+        receipt: str,
+        key: str,
+    ) -> tuple[str, str]:
+        item: dict[str, Any] = {"price": price_id, "quantity": quantity}
+        if most > 1:
+            item["adjustable_quantity"] = {
+                "enabled": True,
+                "minimum": 1,
+                "maximum": most,
+            }
+        made = self._ask(
+            self._client.v1.payment_links.create,
+            {
+                "line_items": [item],
+                "metadata": {"machine_id": machine_id},
+                "payment_intent_data": {
+                    "capture_method": "manual",
+                    "metadata": {"machine_id": machine_id},
+                },
+                "after_completion": {"type": "redirect", "redirect": {"url": receipt}},
+                "inactive_message": "This arcade cabinet takes no card payment at the moment. "
+                "You were not charged.",
+            },
+            {"idempotency_key": key},
+        )
+        return str(made.id), str(made.url)
+
+    def link_is_active(self, link_id: str) -> bool:
+        return bool(self._ask(self._client.v1.payment_links.retrieve, link_id).active)
+
+    def switch_link(self, link_id: str, active: bool) -> None:
+        self._ask(self._client.v1.payment_links.update, link_id, {"active": active})
+
+    def payment(self, session_id: str) -> Payment:
+        session = self._ask(
+            self._client.v1.checkout.sessions.retrieve,
+            session_id,
+            {"expand": ["line_items", "payment_intent.latest_charge"]},
+        )
+        items = _get(session, "line_items", "data") or []
+        item = items[0] if len(items) == 1 else None
+        intent = _get(session, "payment_intent")
+        card = _get(intent, "latest_charge", "payment_method_details", "card")
+        return Payment(
+            session_id=str(session.id),
+            link_id=str(_get(session, "payment_link") or ""),
+            machine_id=str(_get(session, "metadata", "machine_id") or ""),
+            complete=_get(session, "status") == "complete",
+            payment_status=str(_get(session, "payment_status") or ""),
+            intent_id=str(_get(intent, "id") or ""),
+            intent_status=str(_get(intent, "status") or ""),
+            amount=int(_get(intent, "amount") or 0),
+            currency=str(_get(intent, "currency") or "").upper(),
+            price_id=str(_get(item, "price", "id") or ""),
+            quantity=int(_get(item, "quantity") or 0),
+            hold_until=float(_get(card, "capture_before") or 0),
+        )
+
+    def intent(self, intent_id: str) -> Intent:
+        found = self._ask(
+            self._client.v1.payment_intents.retrieve,
+            intent_id,
+            {"expand": ["latest_charge"]},
+        )
+        return Intent(
+            intent_id=str(found.id),
+            status=str(found.status),
+            amount=int(found.amount),
+            received=int(_get(found, "amount_received") or 0),
+            refunded=int(_get(found, "latest_charge", "amount_refunded") or 0),
+        )
+
+    def capture(self, intent_id: str, amount: int, key: str) -> None:
+        self._ask(
+            self._client.v1.payment_intents.capture,
+            intent_id,
+            {"amount_to_capture": amount},
+            {"idempotency_key": key},
+        )
+
+    def cancel(self, intent_id: str, key: str) -> None:
+        self._ask(
+            self._client.v1.payment_intents.cancel,
+            intent_id,
+            {},
+            {"idempotency_key": key},
+        )
+
+    def refund(self, intent_id: str, amount: int, key: str) -> None:
+        self._ask(
+            self._client.v1.refunds.create,
+            {"payment_intent": intent_id, "amount": amount},
+            {"idempotency_key": key},
+        )
+
+    def _ask(self, call: Any, *words: Any) -> Any:
+        try:
+            return call(*words)
+        except (stripe.APIConnectionError, stripe.RateLimitError) as error:
+            raise StripeUnavailable(f"Stripe does not answer ({type(error).__name__})") from error
+        except stripe.StripeError as error:
+            status = error.http_status or 0
+            if status >= 500 or status in (0, 409, 429):
+                raise StripeUnavailable(f"Stripe is in trouble (HTTP {status})") from error
+            told = error.user_message or str(error.error.message if error.error else "no reason")
+            raise StripeRefused(told, error.code or "", status) from error
+
+
+def _get(found: Any, *path: str) -> Any:
+    """A field deep in a Stripe object, which is no dict and has no ``get``, or ``None``."""
+    for name in path:
+        if not isinstance(found, StripeObject) or name not in found:
+            return None
+        found = found[name]
+    return found

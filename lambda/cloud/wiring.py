@@ -1,0 +1,92 @@
+"""Builds the cloud from its settings: the one place that knows which parts there are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cloud.announcements import Announcements
+from cloud.api import Api
+from cloud.claims import Claims
+from cloud.heartbeats import Heartbeats
+from cloud.ledger import Ledger
+from cloud.links import Links
+from cloud.mqtt_publisher import MqttPublisher
+from cloud.publisher import Publisher
+from cloud.purchases import Purchases
+from cloud.releases import Releases
+from cloud.settings import Settings
+from cloud.settlement import Settlement
+from cloud.sqlite_store import SqliteLedger
+from cloud.stripe_gateway import Gateway, StripeGateway
+from cloud.sweep import Sweep, Swept
+
+
+class Cloud:
+    """The whole cloud over the three things that it cannot do itself: keep, charge and publish."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        stripe: Gateway,
+        publisher: Publisher,
+        settings: Settings,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.ledger = ledger
+        self._publisher = publisher
+        announcements = Announcements(publisher)
+        settlement = Settlement(ledger, stripe, clock)
+        releases = Releases(ledger, settlement, announcements, clock)
+        self.announcements = announcements
+        self.releases = releases
+        self.links = Links(ledger, stripe, settings.public_url)
+        self._api = Api(
+            ledger=ledger,
+            purchases=Purchases(ledger, stripe, announcements, releases, settings.times, clock),
+            claims=Claims(ledger, settlement, clock),
+            links=self.links,
+            heartbeats=Heartbeats(ledger, self.links, clock),
+            announcements=announcements,
+            webhook_secret=settings.webhook_secret,
+            clock=clock,
+        )
+        self._sweep = Sweep(
+            ledger,
+            self.links,
+            settlement,
+            releases,
+            announcements,
+            settings.times,
+            clock,
+        )
+
+    def handler(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        """Answers one call, as API Gateway hands it to Lambda."""
+        return self._api.handle(event, context)
+
+    def sweep(self) -> Swept:
+        """Finishes what was left in between; to be called about once a minute."""
+        return self._sweep.run()
+
+    def close(self) -> None:
+        """Ends the connections to the broker and the store."""
+        self._publisher.close()
+        self.ledger.close()
+
+
+def open_ledger(address: str) -> Ledger:
+    """The store that ``address`` names: ``sqlite:///`` and a path."""
+    return SqliteLedger(Path(address.removeprefix("sqlite:///")))
+
+
+def build(settings: Settings) -> Cloud:
+    """A cloud with the real parts. Nothing is connected before it is needed, but the ledger."""
+    return Cloud(
+        ledger=open_ledger(settings.ledger),
+        stripe=StripeGateway(settings.stripe_key, settings.stripe_api_base),
+        publisher=MqttPublisher(settings.mqtt_url),
+        settings=settings,
+    )

@@ -1,0 +1,131 @@
+"""``python -m sandbox``: runs the cloud on this machine until it is interrupted."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import queue
+import re
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+
+from sandbox.broker import BrokerFailed
+from sandbox.memory import Unusable
+from sandbox.ports import PortTaken
+from sandbox.server import LOOPBACK, Options, Sandbox
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    found = argparse.ArgumentParser(
+        prog="python -m sandbox",
+        description="The cloud on one machine, with a stand-in for Stripe and an MQTT broker. "
+        "Prints one line of JSON when it is ready.",
+    )
+    found.add_argument(
+        "--port", type=_port, default=0, help="where the cloud listens; 0 is any free one (default)"
+    )
+    found.add_argument("--host", default=LOOPBACK, help="its address (default: this machine only)")
+    found.add_argument(
+        "--public-url", type=_web_url, metavar="URL", help="where phones reach it, if not there"
+    )
+    found.add_argument(
+        "--data", type=Path, help="where it keeps its state (default: nowhere, it is forgotten)"
+    )
+    found.add_argument(
+        "--mqtt",
+        type=_mqtt_url,
+        metavar="URL",
+        help="a broker to use instead of its own: mqtt://user:password@host:port, or mqtts://",
+    )
+    found.add_argument(
+        "--sweep-seconds", type=_seconds, default=60.0, help="between two sweeps (default 60)"
+    )
+    found.add_argument("--verbose", action="store_true", help="log every detail")
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs until SIGINT or SIGTERM; returns the exit status."""
+    chosen = parser().parse_args(arguments)
+    # A signal may come at any point from here on: it is kept until somebody asks for it.
+    stopping: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _frame: stopping.put(number))
+    _log_to_stderr(chosen.verbose)
+    with ExitStack() as parts:
+        data = chosen.data or Path(
+            parts.enter_context(tempfile.TemporaryDirectory(prefix="arcade-sandbox-"))
+        )
+        sandbox = Sandbox(
+            Options(
+                data=data.absolute(),
+                host=chosen.host,
+                port=chosen.port,
+                public_url=chosen.public_url or "",
+                mqtt_url=chosen.mqtt or "",
+                sweep_seconds=chosen.sweep_seconds,
+            )
+        )
+        parts.callback(sandbox.stop)
+        try:
+            ready = sandbox.start()
+        except (PortTaken, Unusable, BrokerFailed) as error:
+            print(error, file=sys.stderr)
+            return 1
+        print(json.dumps(asdict(ready)), flush=True)
+        stopping.get()
+        logging.getLogger(__name__).info("stopping")
+    return 0
+
+
+def _log_to_stderr(verbose: bool) -> None:
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    # Requests that wait a moment for a thread are no news.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    if verbose:
+        # These would log addresses with keys in them, or every byte.
+        logging.getLogger("urllib3").setLevel(logging.INFO)
+
+
+def _port(text: str) -> int:
+    if text.isascii() and text.isdecimal() and int(text) < 65536:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no port: it must be 0 to 65535")
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if 0.1 <= seconds <= 86400:
+        return seconds
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0.1 to 86400")
+
+
+def _web_url(text: str) -> str:
+    if re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*)?", text):
+        return text.rstrip("/")
+    raise argparse.ArgumentTypeError(f"{text!r} is no address like https://pay.example.com")
+
+
+def _mqtt_url(text: str) -> str:
+    # It may hold a password: it is not repeated.
+    if re.fullmatch(r"mqtts?://([^@/\s]+@)?[^@:/\s]+(:\d{1,5})?/?", text):
+        return text.rstrip("/")
+    raise argparse.ArgumentTypeError("it must be like mqtt://user:password@host:1883")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,23 @@
+"""Amounts of money as a player reads them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from babel.numbers import format_currency, get_currency_symbol
+
+from cloud.core import money
+
+LOCALE = "en_US"
+
+
+def text(amount: int, currency: str) -> str:
+    """``amount`` of the currency's smallest unit, as in ``$1.50``, ``¥300``, ``KWD 1.500``.
+
+    The decimals are Stripe's: for some currencies they are not those that the locale shows.
+    """
+    code, places = currency.upper(), money.decimals(currency)
+    space = "\N{NO-BREAK SPACE}" if get_currency_symbol(code, LOCALE)[-1].isalpha() else ""
+    pattern = f"\N{CURRENCY SIGN}{space}#,##0" + ("." + "0" * places if places else "")
+    value = Decimal(amount).scaleb(-places)
+    return format_currency(value, code, pattern, LOCALE, currency_digits=False)

@@ -1,0 +1,107 @@
+"""Every state and every arrow: those of the drawing work, all others change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from cloud.core import orders
+from cloud.core.orders import ARROWS, Order, OrderState, Refused
+
+OPEN = Order(
+    order_id="cs_1",
+    machine_id="cab001",
+    state=OrderState.OPEN,
+    quantity=5,
+    credits=6,
+    amount=500,
+    currency="USD",
+    intent_id="pi_1",
+    held=True,
+    paid_at=1000.0,
+    deadline=1120.0,
+    hold_until=600_000.0,
+)
+CLAIMED = replace(OPEN, state=OrderState.CLAIMED, claim_id="c1", claimed_at=1001.0)
+EACH = {
+    OrderState.OPEN: OPEN,
+    OrderState.CLAIMED: CLAIMED,
+    OrderState.SETTLING: replace(CLAIMED, state=OrderState.SETTLING, pulsed=6, pulses=6),
+    OrderState.SETTLED: replace(CLAIMED, state=OrderState.SETTLED, pulsed=6, pulses=6, charged=500),
+    OrderState.RELEASING: replace(OPEN, state=OrderState.RELEASING),
+    OrderState.RELEASED: replace(OPEN, state=OrderState.RELEASED),
+}
+Arrow = Callable[[Order], Order | Refused]
+LEADS_TO: dict[OrderState, Arrow] = {
+    OrderState.CLAIMED: lambda o: orders.claim(o, "cab001", "new", 1010.0),
+    OrderState.SETTLING: lambda o: orders.settle(o, o.claim_id or "c1", 3, 6, 1020.0),
+    OrderState.SETTLED: lambda o: orders.settled(o, 500, 1030.0),
+    OrderState.RELEASED: lambda o: orders.released(o, 0, 1030.0),
+}
+
+
+@pytest.mark.parametrize("before", OrderState)
+@pytest.mark.parametrize("after", LEADS_TO)
+def test_only_the_arrows_of_the_drawing_lead_on(before: OrderState, after: OrderState) -> None:
+    result = LEADS_TO[after](EACH[before])
+    if after in ARROWS[before]:
+        assert isinstance(result, Order)
+        assert result.state is after
+        assert result.version == EACH[before].version + 1
+    else:
+        assert isinstance(result, Refused) or result.state is before
+
+
+@pytest.mark.parametrize("before", OrderState)
+def test_only_open_orders_are_released_and_only_claimed_ones_given_up(
+    before: OrderState,
+) -> None:
+    released = orders.release(EACH[before], "late", 2000.0)
+    given_up = orders.give_up(EACH[before], "late", 2000.0)
+    assert isinstance(released, Order) == (before is OrderState.OPEN)
+    assert isinstance(given_up, Order) == (before is OrderState.CLAIMED)
+
+
+def test_the_same_claim_again_changes_nothing_and_another_one_is_refused() -> None:
+    assert orders.claim(CLAIMED, "cab001", "c1", 5000.0) is CLAIMED
+    assert isinstance(orders.claim(CLAIMED, "cab001", "c2", 1002.0), Refused)
+
+
+def test_a_claim_at_the_deadline_is_too_late() -> None:
+    assert isinstance(orders.claim(OPEN, "cab001", "c1", 1119.9), Order)
+    assert isinstance(orders.claim(OPEN, "cab001", "c1", 1120.0), Refused)
+
+
+def test_another_cabinet_and_an_order_for_nothing_cannot_be_claimed() -> None:
+    assert isinstance(orders.claim(OPEN, "cab002", "c1", 1010.0), Refused)
+    assert isinstance(orders.claim(replace(OPEN, credits=0), "cab001", "c1", 1010.0), Refused)
+
+
+def test_a_second_settle_with_other_numbers_does_not_count() -> None:
+    settling = EACH[OrderState.SETTLING]
+    assert orders.settle(settling, "c1", 6, 6, 1040.0) is settling
+    assert isinstance(orders.settle(settling, "c1", 5, 6, 1040.0), Refused)
+
+
+def test_pulses_that_do_not_match_the_credits_are_refused() -> None:
+    assert isinstance(orders.settle(CLAIMED, "c1", 6, 12, 1040.0), Order)
+    assert isinstance(orders.settle(CLAIMED, "c1", 6, 7, 1040.0), Refused)
+
+
+def test_a_settle_after_the_release_is_recorded_as_given_away() -> None:
+    released = replace(CLAIMED, state=OrderState.RELEASED)
+    late = orders.settle(released, "c1", 4, 6, 9999.0)
+    assert isinstance(late, Order)
+    assert (late.state, late.given_away, late.charged) == (OrderState.RELEASED, 4, 0)
+    assert orders.settle(late, "c1", 4, 6, 10_000.0) is late
+
+
+@pytest.mark.parametrize(("pulsed", "due"), [(6, 500), (5, 416), (1, 83), (0, 0)])
+def test_what_is_due_is_the_pulsed_part_rounded_down(pulsed: int, due: int) -> None:
+    assert orders.due(replace(EACH[OrderState.SETTLING], pulsed=pulsed)) == due
+
+
+def test_nothing_is_due_for_what_is_released() -> None:
+    assert orders.due(replace(EACH[OrderState.RELEASING], pulsed=4, pulses=6)) == 0

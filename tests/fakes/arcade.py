@@ -1,0 +1,172 @@
+"""The whole cloud over fakes, and the hands of the people around it."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+from stripe import WebhookSignature
+
+from cloud import tokens
+from cloud.core.machines import Machine
+from cloud.core.orders import Order
+from cloud.core.prices import Bonus, PriceList
+from cloud.ledger import Ledger
+from cloud.settings import Settings
+from cloud.sqlite_store import SqliteLedger
+from cloud.wiring import Cloud
+from tests.fakes.publisher import FakePublisher
+from tests.fakes.stripe import FakeStripe
+
+SECRET = "whsec_of_the_test"
+SETTINGS = Settings(
+    ledger="sqlite:///",
+    stripe_key="sk_test_x",
+    webhook_secret=SECRET,
+    mqtt_url="mqtt://localhost",
+    public_url="https://pay.example",
+)
+
+
+class Arcade:
+    """A cloud with one cabinet, a clock that only tests move, and a Stripe in memory."""
+
+    def __init__(self, folder: Path, ledger: Ledger | None = None) -> None:
+        self.now = 1_800_000_000.0
+        self.stripe = FakeStripe()
+        self.publisher = FakePublisher()
+        self.ledger = ledger or SqliteLedger(folder / "ledger.db")
+        self.cloud = Cloud(self.ledger, self.stripe, self.publisher, SETTINGS, lambda: self.now)
+        self.tokens: dict[str, str] = {}
+        self._numbers = itertools.count(1)
+        self.add_cabinet("cab001")
+
+    def add_cabinet(self, machine_id: str, prices: PriceList | None = None) -> None:
+        token, digest = tokens.new(machine_id)
+        self.tokens[machine_id] = token
+        prices = prices or PriceList(100, "USD", (Bonus(5, 6),))
+        assert self.ledger.insert(Machine(machine_id, f"The {machine_id}", digest, prices))
+
+    def close(self) -> None:
+        self.cloud.close()
+
+    # HTTP
+
+    def http(
+        self,
+        method: str,
+        path: str,
+        body: bytes | str = b"",
+        headers: dict[str, str] | None = None,
+        query: dict[str, str] | None = None,
+        base64_body: bool = True,
+    ) -> tuple[int, Any]:
+        """One call as API Gateway hands it over; returns the status and the body, JSON read."""
+        raw = body.encode() if isinstance(body, str) else body
+        event = {
+            "version": "2.0",
+            "routeKey": "$default",
+            "rawPath": path,
+            "rawQueryString": "&".join(f"{k}={v}" for k, v in (query or {}).items()),
+            "headers": {k.lower(): v for k, v in (headers or {}).items()},
+            "queryStringParameters": query or {},
+            "requestContext": {
+                "http": {"method": method, "path": path, "sourceIp": "127.0.0.1"},
+                "stage": "$default",
+            },
+            "body": base64.b64encode(raw).decode() if base64_body else raw.decode(),
+            "isBase64Encoded": base64_body,
+        }
+        answer = self.cloud.handler(event, None)
+        kind = answer.get("headers", {}).get("Content-Type", "")
+        text = answer.get("body") or ""
+        return answer["statusCode"], json.loads(text) if "json" in kind else text
+
+    def ask(self, path: str, body: dict[str, Any], token: str | None = None) -> tuple[int, Any]:
+        """A cabinet's call; ``machine_id`` is cab001 unless the body says another."""
+        body = {"machine_id": "cab001", **body}
+        token = self.tokens.get(body["machine_id"], "") if token is None else token
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "Content-Type": "application/json",
+        }
+        return self.http("POST", path, json.dumps(body), headers)
+
+    def link(self, machine_id: str = "cab001", **more: Any) -> str:
+        """Asks for the cabinet's link; returns the link's id."""
+        status, body = self.ask("/create-payment-link", {"machine_id": machine_id, **more})
+        assert status == 200, body
+        return str(body["url"]).rpartition("/")[2]
+
+    # Stripe's webhooks
+
+    def event(self, type_: str, subject: dict[str, Any], created: float | None = None) -> bytes:
+        """The body of an event."""
+        return json.dumps(
+            {
+                "id": f"evt_{next(self._numbers)}",
+                "object": "event",
+                "type": type_,
+                "created": int(self.now if created is None else created),
+                "data": {"object": subject},
+            }
+        ).encode()
+
+    def completed(self, session_id: str, **changes: Any) -> bytes:
+        """The event that a session was completed, as Stripe would write it now."""
+        payment = self.stripe.payments[session_id]
+        subject = {
+            "id": session_id,
+            "object": "checkout.session",
+            "payment_link": payment.link_id,
+            "payment_status": payment.payment_status,
+            "metadata": {"machine_id": payment.machine_id},
+        }
+        created = changes.pop("created", None)
+        return self.event("checkout.session.completed", subject | changes, created)
+
+    def deliver(
+        self, body: bytes, secret: str = SECRET, at: float | None = None
+    ) -> tuple[int, Any]:
+        """Stripe sends a signed webhook."""
+        stamp = int(self.now if at is None else at)
+        header = WebhookSignature.generate_signature_header(
+            body.decode("utf-8", "replace"), secret, stamp
+        )
+        return self.http("POST", "/addCredit", body, {"Stripe-Signature": header})
+
+    def pay(self, quantity: int = 1, machine_id: str = "cab001", held: bool = True) -> str:
+        """A player pays at a cabinet and Stripe tells; returns the order's id."""
+        session_id = self.stripe.pay(self.link(machine_id), quantity, held)
+        status, body = self.deliver(self.completed(session_id))
+        assert status == 200, body
+        return session_id
+
+    # The cabinet
+
+    def claim(self, order_id: str, claim_id: str = "claim-1", **more: Any) -> tuple[int, Any]:
+        return self.ask("/claim", {"order_id": order_id, "claim_id": claim_id, **more})
+
+    def settle(
+        self,
+        order_id: str,
+        pulsed: int,
+        pulses: int,
+        claim_id: str = "claim-1",
+        **more: Any,
+    ) -> tuple[int, Any]:
+        body = {
+            "order_id": order_id,
+            "claim_id": claim_id,
+            "pulsed": pulsed,
+            "pulses": pulses,
+        }
+        return self.ask("/settle", body | more)
+
+    def order(self, order_id: str) -> Order:
+        found = self.ledger.order(order_id)
+        assert found is not None
+        return found

@@ -1,0 +1,214 @@
+"""A payment provider in memory, with Stripe's rules for holds, refunds and idempotency keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from cloud.core.payments import Intent, Payment
+from cloud.stripe_gateway import StripeRefused, StripeUnavailable
+
+T = TypeVar("T")
+
+
+@dataclass
+class Account:
+    """One PaymentIntent's money."""
+
+    amount: int
+    held: bool
+    status: str
+    received: int = 0
+    refunded: int = 0
+
+
+@dataclass
+class FakeStripe:
+    """Implements ``cloud.stripe_gateway.Gateway``.
+
+    ``trouble`` is asked before and after the effect of each call, with the call's name and
+    ``"before"`` or ``"after"``; it may raise, as a network does.
+    """
+
+    trouble: Callable[[str, str], None] = lambda _call, _when: None
+    prices: dict[str, tuple[int, str]] = field(default_factory=dict)
+    links: dict[str, dict[str, object]] = field(default_factory=dict)
+    payments: dict[str, Payment] = field(default_factory=dict)
+    accounts: dict[str, Account] = field(default_factory=dict)
+    answers: dict[str, tuple[object, object]] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+
+    def pay(
+        self,
+        link_id: str,
+        quantity: int = 1,
+        held: bool = True,
+        price_id: str = "",
+    ) -> str:
+        """A player pays; returns the Checkout Session's id."""
+        link = self.links[link_id]
+        price_id = price_id or str(link["price_id"])
+        unit, currency = self.prices.get(price_id, (100, "USD"))
+        number = len(self.payments) + 1
+        session_id, intent_id = f"cs_test_{number}", f"pi_{number}"
+        amount = unit * quantity
+        self.accounts[intent_id] = Account(
+            amount,
+            held,
+            "requires_capture" if held else "succeeded",
+            0 if held else amount,
+        )
+        self.payments[session_id] = Payment(
+            session_id=session_id,
+            link_id=link_id,
+            machine_id=str(link["machine_id"]),
+            complete=True,
+            payment_status="unpaid" if held else "paid",
+            intent_id=intent_id,
+            intent_status="",
+            amount=amount,
+            currency=currency,
+            price_id=price_id,
+            quantity=quantity,
+            hold_until=0.0,
+        )
+        return session_id
+
+    def charged(self, session_id: str) -> int:
+        """What the player of this session has paid in the end."""
+        account = self.accounts[self.payments[session_id].intent_id]
+        return account.received - account.refunded
+
+    def holds(self, session_id: str) -> bool:
+        """Whether the player's money is still reserved."""
+        return self.accounts[self.payments[session_id].intent_id].status == "requires_capture"
+
+    # The gateway
+
+    def create_price(self, product: str, amount: int, currency: str, key: str) -> str:
+        def effect() -> str:
+            price_id = f"price_{len(self.prices) + 1}"
+            self.prices[price_id] = (amount, currency)
+            return price_id
+
+        return self._once("create_price", key, (product, amount, currency), effect)
+
+    def create_link(
+        self,
+        machine_id: str,
+        price_id: str,
+        quantity: int,
+        most: int,
+        receipt: str,
+        key: str,
+    ) -> tuple[str, str]:
+        def effect() -> tuple[str, str]:
+            link_id = f"plink_{len(self.links) + 1}"
+            self.links[link_id] = {
+                "machine_id": machine_id,
+                "price_id": price_id,
+                "most": most,
+                "receipt": receipt,
+                "active": True,
+            }
+            return link_id, f"https://buy.example/{link_id}"
+
+        return self._once(
+            "create_link", key, (machine_id, price_id, quantity, most, receipt), effect
+        )
+
+    def link_is_active(self, link_id: str) -> bool:
+        self._call("link_is_active", "before")
+        return bool(self.links[link_id]["active"])
+
+    def switch_link(self, link_id: str, active: bool) -> None:
+        self._call("switch_link", "before")
+        self.links[link_id]["active"] = active
+        self._call("switch_link", "after")
+
+    def payment(self, session_id: str) -> Payment:
+        self._call("payment", "before")
+        if session_id not in self.payments:
+            raise StripeRefused("No such checkout session", "resource_missing", 404)
+        payment = self.payments[session_id]
+        account = self.accounts.get(payment.intent_id)
+        return replace(payment, intent_status=account.status if account else "")
+
+    def intent(self, intent_id: str) -> Intent:
+        self._call("intent", "before")
+        account = self.accounts[intent_id]
+        return Intent(
+            intent_id,
+            account.status,
+            account.amount,
+            account.received,
+            account.refunded,
+        )
+
+    def capture(self, intent_id: str, amount: int, key: str) -> None:
+        def effect() -> None:
+            account = self._held(intent_id)
+            if amount > account.amount:
+                raise StripeRefused("too much", "amount_too_large")
+            account.status, account.received = "succeeded", amount
+
+        self._once("capture", key, (intent_id, amount), effect)
+
+    def cancel(self, intent_id: str, key: str) -> None:
+        def effect() -> None:
+            self._held(intent_id).status = "canceled"
+
+        self._once("cancel", key, (intent_id,), effect)
+
+    def refund(self, intent_id: str, amount: int, key: str) -> None:
+        def effect() -> None:
+            account = self.accounts[intent_id]
+            if account.status != "succeeded":
+                raise StripeRefused("nothing was charged", "payment_intent_unexpected_state")
+            if account.refunded + amount > account.received:
+                raise StripeRefused("more than was charged", "charge_already_refunded")
+            account.refunded += amount
+
+        self._once("refund", key, (intent_id, amount), effect)
+
+    def _held(self, intent_id: str) -> Account:
+        account = self.accounts[intent_id]
+        if account.status != "requires_capture":
+            raise StripeRefused(f"it is {account.status}", "payment_intent_unexpected_state")
+        return account
+
+    def _call(self, name: str, when: str) -> None:
+        if when == "before":
+            self.calls.append(name)
+        self.trouble(name, when)
+
+    def _once(self, name: str, key: str, words: object, effect: Callable[[], T]) -> T:
+        self._call(name, "before")
+        if key in self.answers:
+            first, answer = self.answers[key]
+            if first != words:
+                raise StripeRefused("the key was used for something else", "idempotency_error")
+            if isinstance(answer, StripeRefused):
+                raise answer
+            return answer  # type: ignore[return-value]
+        try:
+            answer = effect()
+        except StripeRefused as refusal:
+            self.answers[key] = (words, refusal)
+            raise
+        self.answers[key] = (words, answer)
+        self._call(name, "after")
+        return answer
+
+
+def lost(call: str, when: str, times: int = 1) -> Callable[[str, str], None]:
+    """Trouble that loses the next ``times`` calls of that name, before or after their effect."""
+    left = [times]
+
+    def trouble(name: str, moment: str) -> None:
+        if (name, moment) == (call, when) and left[0]:
+            left[0] -= 1
+            raise StripeUnavailable("Stripe does not answer (Timeout)")
+
+    return trouble

@@ -1,0 +1,309 @@
+"""The loop over the real journal and the simulated relay: the line before the deed."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kiosk.core.cabinet import Rules
+from kiosk.core.effects import Call
+from kiosk.core.entries import Entry, Kind
+from kiosk.core.events import Answered, BrokerUp, MessageArrived, Receipt, Tick
+from kiosk.core.view import Screen
+from kiosk.engine import Engine, Inbox
+from kiosk.hardware import RelayError
+from kiosk.hardware.simulated import Edge, SimulatedRelay
+from kiosk.journal import Journal, JournalError
+from tests.fakes.bench import OFFER
+
+
+class Lab:
+    """The world around an engine, with a clock that only sleeping and tests move."""
+
+    def __init__(self, folder: Path) -> None:
+        self.time = 1000.0
+        self.folder = folder
+        self.log: list[object] = []
+        self.calls: list[Call] = []
+        self.acks: list[object] = []
+        self.statuses: list[str] = []
+        self.count = 0
+        self.relay = SimulatedRelay(self.now)
+        self.relay_error: Exception | None = None
+        self.journal = Journal(folder / "journal.db", lambda: ("boot", self.time, 0.0))
+        self.views: list[Screen] = []
+        self.inbox = Inbox()
+        self.engine = self.new_engine()
+
+    def new_engine(self) -> Engine:
+        return Engine(
+            self.inbox,
+            Rules("cab001"),
+            0.1,
+            self.journal,
+            self.make_relay,
+            self,
+            self,
+            self,
+            self.changed,
+        )
+
+    # Nature
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+    def fresh(self) -> str:
+        self.count += 1
+        return f"fresh{self.count}"
+
+    def chance(self) -> float:
+        return 0.5
+
+    # The broker's connection and the cloud's client
+    def ack(self, receipt: object) -> None:
+        self.acks.append(receipt)
+
+    def announce(self, status: str) -> None:
+        self.statuses.append(status)
+
+    def send(self, call: Call) -> None:
+        self.calls.append(call)
+
+    def changed(self) -> None:
+        self.views.append(self.engine.view.screen)
+
+    def make_relay(self) -> SimulatedRelay:
+        if self.relay_error:
+            raise self.relay_error
+        return self.relay
+
+    # Hands
+    def start(self) -> None:
+        self.engine.begin()
+        self.engine.handle(BrokerUp())
+        self.answer("link", OFFER)
+        self.answer("heartbeat", self.beat())
+
+    def beat(self) -> dict[str, Any]:
+        return {"link": {"state": "active", "url": OFFER["url"]}, "orders": []}
+
+    def answer(self, name: str, body: dict[str, Any], status: int = 200) -> None:
+        call = next(c for c in reversed(self.calls) if c.name == name)
+        self.engine.handle(Answered(call, status, body))
+
+    def hint(self, order_id: str) -> None:
+        body = {"machineId": "cab001", "credits": 1, "orderId": order_id}
+        topic = "arcade/machine/cab001/coinpulse"
+        self.engine.handle(MessageArrived(topic, json.dumps(body).encode(), Receipt(1, 1, 1)))
+
+    def grant(self, order_id: str, credits: int) -> None:
+        call = next(c for c in reversed(self.calls) if c.name == f"claim {order_id}")
+        body = {
+            "order_id": order_id,
+            "claim_id": call.body["claim_id"],
+            "credits": credits,
+            "state": "claimed",
+            "age_seconds": 0,
+        }
+        self.engine.handle(Answered(call, 200, body))
+
+    def run_out(self) -> None:
+        """Lets everything happen that is due within the next seconds."""
+        for _ in range(30):
+            patience = self.engine.patience()
+            if patience > 3:
+                return
+            self.time += patience
+            self.engine.handle(Tick())
+
+    def lines(self) -> list[Entry]:
+        """What a restarted kiosk would read."""
+        return list(self.journal.open())
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    made = Lab(tmp_path)
+    yield made
+    made.journal.close()
+
+
+def test_pulses_have_their_length_and_their_distance(lab: Lab) -> None:
+    lab.start()
+    lab.hint("cs_1")
+    lab.grant("cs_1", 3)
+    lab.run_out()
+    start = lab.relay.edges[0].at
+    expected = [
+        Edge(pytest.approx(start + at), closed)
+        for at, closed in [
+            (0, True),
+            (0.1, False),
+            (0.5, True),
+            (0.6, False),
+            (1.0, True),
+            (1.1, False),
+        ]
+    ]
+    assert lab.relay.edges == expected
+    assert lab.engine.pulses_made == 3
+
+
+def test_the_relay_is_opened_before_the_journal_is_read(lab: Lab) -> None:
+    order: list[str] = []
+    lab.relay.open = lambda: order.append("relay")  # type: ignore[method-assign]
+    open_journal = lab.journal.open
+    lab.journal.open = lambda: (order.append("journal"), open_journal())[1]  # type: ignore[method-assign]
+    lab.engine.begin()
+    assert order == ["relay", "journal"]
+
+
+def test_every_line_is_on_the_disk_before_its_deed(lab: Lab) -> None:
+    lab.start()
+    seen: list[tuple[str, list[Kind]]] = []
+    written: list[Kind] = []
+    append = lab.journal.append
+
+    def watch(*entries: Entry) -> None:
+        append(*entries)
+        written.extend(e.kind for e in entries)
+
+    lab.journal.append = watch  # type: ignore[method-assign]
+    close, send, ack = lab.relay.close, lab.send, lab.ack
+    lab.relay.close = lambda: (seen.append(("close", [*written])), close())[1]  # type: ignore[method-assign]
+    lab.send = lambda call: (seen.append((call.name, [*written])), send(call))[1]  # type: ignore[method-assign]
+    lab.ack = lambda receipt: (seen.append(("ack", [*written])), ack(receipt))[1]  # type: ignore[method-assign]
+    lab.hint("cs_1")
+    lab.grant("cs_1", 1)
+    before = [Kind.CLAIM, Kind.CLAIMED, Kind.PULSE_BEGINS]
+    assert seen == [
+        ("ack", [Kind.CLAIM]),
+        ("claim cs_1", [Kind.CLAIM]),
+        ("close", before),
+        ("settle cs_1", [*before, Kind.PULSE_OVER, Kind.SETTLE]),
+    ]
+
+
+def test_a_line_that_cannot_be_written_stops_what_stands_behind_it(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.start()
+
+    def full(*_entries: Entry) -> None:
+        raise JournalError("the disk is full: make room")
+
+    monkeypatch.setattr(lab.journal, "append", full)
+    lab.hint("cs_1")
+    assert lab.acks == []
+    assert not [c for c in lab.calls if c.name.startswith("claim")]
+    assert lab.engine.view.screen is Screen.OUT_OF_ORDER
+    assert lab.engine.view.notes == ("the disk is full: make room",)
+    monkeypatch.undo()
+    lab.time += 11
+    lab.engine.handle(Tick())
+    lab.answer("heartbeat", lab.beat())
+    lab.answer("heartbeat", lab.beat())
+    assert lab.engine.view.screen is Screen.READY
+    lab.hint("cs_1")
+    assert len(lab.acks) == 1
+
+
+def test_a_pulse_whose_end_cannot_be_written_is_not_made_again(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.start()
+    lab.hint("cs_1")
+    append = lab.journal.append
+
+    def fails_after_the_pulse(*entries: Entry) -> None:
+        if entries[0].kind is Kind.PULSE_OVER:
+            raise JournalError("the disk is full: make room")
+        append(*entries)
+
+    monkeypatch.setattr(lab.journal, "append", fails_after_the_pulse)
+    lab.grant("cs_1", 2)
+    monkeypatch.undo()
+    assert len(lab.relay.edges) == 2
+    lab.time += 11
+    lab.engine.handle(Tick())
+    lab.grant("cs_1", 2)
+    lab.run_out()
+    assert len(lab.relay.edges) == 4  # the second pulse, and not the first again
+    settle = next(c for c in lab.calls if c.name == "settle cs_1")
+    assert settle.body["pulsed"] == 1
+
+
+def test_a_relay_that_fails_in_a_pulse_is_opened_and_the_pulse_is_not_charged(
+    lab: Lab,
+) -> None:
+    lab.start()
+    lab.hint("cs_1")
+    close = lab.relay.close
+
+    def stuck() -> None:
+        close()
+        raise RelayError("the relay is stuck: check its wires")
+
+    lab.relay.close = stuck  # type: ignore[method-assign]
+    lab.grant("cs_1", 2)
+    assert [e.closed for e in lab.relay.edges] == [True, False]
+    settle = next(c for c in lab.calls if c.name == "settle cs_1")
+    assert settle.body["pulsed"] == 0
+    assert lab.engine.view.screen is Screen.OUT_OF_ORDER
+
+
+def test_without_a_relay_nobody_is_asked_for_money(lab: Lab) -> None:
+    lab.relay_error = RelayError("there is no GPIO chip: run on a Raspberry Pi")
+    lab.engine.begin()
+    lab.engine.handle(BrokerUp())
+    assert lab.engine.view.screen is Screen.OUT_OF_ORDER
+    assert not [c for c in lab.calls if c.name == "link"]
+    lab.relay_error = None
+    lab.time += 11
+    lab.engine.handle(Tick())
+    assert [c for c in lab.calls if c.name == "link"]
+
+
+def test_a_restart_goes_on_where_the_journal_ends(lab: Lab) -> None:
+    lab.start()
+    lab.hint("cs_1")
+    lab.grant("cs_1", 3)
+    assert lab.engine.pulses_made == 1
+    lab.engine = lab.new_engine()  # as after a kill: nothing of the old one is used
+    lab.engine.begin()
+    assert lab.engine.view.screen is Screen.CREDITING
+    lab.grant("cs_1", 3)
+    lab.run_out()
+    assert lab.engine.pulses_made == 2
+    settle = next(c for c in reversed(lab.calls) if c.name == "settle cs_1")
+    assert (settle.body["pulsed"], settle.body["pulses"]) == (3, 3)
+
+
+def test_the_thread_ends_when_asked_and_opens_the_relay(lab: Lab) -> None:
+    shut: list[bool] = []
+    lab.relay.shut_down = lambda: shut.append(True)  # type: ignore[method-assign]
+    thread = threading.Thread(target=lab.engine.run)
+    thread.start()
+    lab.inbox.put(BrokerUp())
+    lab.engine.stop()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert shut == [True]
+    assert lab.engine.state.broker_ready
+
+
+def test_views_change_as_things_happen(lab: Lab) -> None:
+    lab.start()
+    lab.hint("cs_1")
+    lab.grant("cs_1", 1)
+    lab.answer("settle cs_1", {"state": "settled"})
+    order = list(dict.fromkeys(lab.views))
+    assert order == [Screen.READY, Screen.PAYING, Screen.CREDITING, Screen.PLAYING]

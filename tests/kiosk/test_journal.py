@@ -1,0 +1,194 @@
+"""The journal file: what was written is there after a restart, and what is wrong is said."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kiosk.core import till
+from kiosk.core.entries import Entry, Kind
+from kiosk.journal import Journal, JournalError, boot_id
+
+CLAIM = Entry(Kind.CLAIM, "cs_1", claim_id="mine")
+CLAIMED = Entry(Kind.CLAIMED, "cs_1", credits=1, pulses=1)
+BEGINS = Entry(Kind.PULSE_BEGINS, "cs_1", number=1)
+OVER = Entry(Kind.PULSE_OVER, "cs_1", number=1)
+SETTLE = Entry(Kind.SETTLE, "cs_1", number=1, note="a note")
+SETTLED = Entry(Kind.SETTLED, "cs_1")
+WHOLE = (CLAIM, CLAIMED, BEGINS, OVER, SETTLE, SETTLED)
+
+
+class Files:
+    """Opens journals on one path, and closes what was opened."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.made: list[Journal] = []
+
+    def journal(self) -> Journal:
+        self.made.append(Journal(self.path, lambda: ("boot", 1.0, 2.0)))
+        return self.made[-1]
+
+    def again(self) -> tuple[Entry, ...]:
+        """What a restarted kiosk reads."""
+        for journal in self.made:
+            journal.close()
+        return self.journal().open()
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Iterator[Files]:
+    made = Files(tmp_path / "new folder" / "journal.db")
+    yield made
+    for journal in made.made:
+        journal.close()
+
+
+def test_a_new_journal_is_made_with_its_folder(files: Files) -> None:
+    assert files.journal().open() == ()
+    assert files.path.exists()
+
+
+@pytest.mark.parametrize("length", range(1, len(WHOLE)))
+def test_the_lines_of_an_unfinished_order_come_back(files: Files, length: int) -> None:
+    journal = files.journal()
+    journal.open()
+    for entry in WHOLE[:length]:
+        journal.append(entry)
+    assert files.again() == WHOLE[:length]
+
+
+def test_finished_orders_are_left_out_once_the_credits_are_counted(
+    files: Files,
+) -> None:
+    journal = files.journal()
+    journal.open()
+    other = Entry(Kind.CLAIM, "cs_2", claim_id="c")
+    journal.append(*WHOLE[:3])
+    journal.append(Entry(Kind.CREDITS_LEFT, number=4))
+    journal.append(*WHOLE[3:])
+    journal.append(other)
+    read = files.again()
+    assert read == (Entry(Kind.CREDITS_LEFT, number=4), other)
+    assert till.fold(read).credits_left == 4
+
+
+def test_credits_since_the_last_count_are_read(files: Files) -> None:
+    journal = files.journal()
+    journal.open()
+    journal.append(Entry(Kind.CREDITS_LEFT, number=0))
+    journal.append(*WHOLE)
+    assert till.fold(files.again()).credits_left == 1
+
+
+def test_lines_that_are_written_together_are_all_there_or_none(files: Files) -> None:
+    journal = files.journal()
+    journal.open()
+    journal.append(CLAIM)
+    with pytest.raises(JournalError):
+        journal.append(CLAIMED, Entry(Kind.CLAIM, "cs_1"))  # the second is claimed already
+    assert files.again() == (CLAIM,)
+
+
+def test_two_kiosks_cannot_have_one_journal(files: Files) -> None:
+    files.journal().open()
+    with pytest.raises(JournalError, match="another kiosk"):
+        files.journal().open()
+
+
+def test_opening_again_is_like_a_restart(files: Files) -> None:
+    journal = files.journal()
+    journal.open()
+    journal.append(CLAIM)
+    assert journal.open() == (CLAIM,)
+
+
+def test_a_file_that_is_no_database_is_kept_and_named(files: Files) -> None:
+    files.path.parent.mkdir()
+    files.path.write_bytes(b"this is no database " * 100)
+    with pytest.raises(JournalError, match="no journal, or a damaged one"):
+        files.journal().open()
+    assert files.path.read_bytes().startswith(b"this is no database")
+
+
+def test_another_programs_database_is_not_touched(files: Files) -> None:
+    files.path.parent.mkdir()
+    with sqlite3.connect(files.path) as db:
+        db.execute("CREATE TABLE songs (name)")
+    db.close()
+    before = files.path.read_bytes()
+    with pytest.raises(JournalError, match="another program"):
+        files.journal().open()
+    assert files.path.read_bytes() == before
+
+
+def test_a_journal_of_a_newer_kiosk_is_refused(files: Files) -> None:
+    files.journal().open()
+    files.made[0].close()
+    with sqlite3.connect(files.path) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(JournalError, match="newer kiosk"):
+        files.journal().open()
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    journal = Journal(tmp_path / "file" / "journal.db", lambda: ("", 0.0, 0.0))
+    with pytest.raises(JournalError, match=r"journal\.db cannot be written"):
+        journal.open()
+
+
+def test_a_journal_that_is_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "journal.db").mkdir()
+    journal = Journal(tmp_path / "journal.db", lambda: ("", 0.0, 0.0))
+    with pytest.raises(JournalError, match="cannot be opened"):
+        journal.open()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_journal_is_named(files: Files) -> None:
+    files.journal().open()
+    files.made[0].close()
+    files.path.chmod(0o400)
+    with pytest.raises(JournalError, match="read-only"):
+        files.journal().open()
+
+
+def test_writing_to_a_full_disk_is_one_sentence(files: Files) -> None:
+    journal = files.journal()
+    journal.open()
+    assert journal._db is not None
+    (pages,) = journal._db.execute("PRAGMA page_count").fetchone()
+    journal._db.execute(f"PRAGMA max_page_count = {pages}")
+    lines = [Entry(Kind.CREDITS_LEFT, number=number, note="x" * 500) for number in range(1000)]
+    with pytest.raises(JournalError, match="disk is full"):
+        journal.append(*lines)
+    journal._db.execute("PRAGMA max_page_count = 100000")
+    journal.append(CLAIM)  # the failed one was rolled back: the next one works
+    assert CLAIM in files.again()
+
+
+def test_writing_before_opening_is_refused(files: Files) -> None:
+    with pytest.raises(JournalError, match="not open"):
+        files.journal().append(CLAIM)
+
+
+def test_each_line_carries_its_boot_and_both_clocks(files: Files) -> None:
+    journal = files.journal()
+    journal.open()
+    journal.append(CLAIM)
+    journal.close()
+    with sqlite3.connect(files.path) as db:
+        assert db.execute("SELECT boot_id, monotonic, wall FROM entries").fetchall() == [
+            ("boot", 1.0, 2.0)
+        ]
+    db.close()
+
+
+def test_the_boot_id_does_not_change_while_the_machine_is_on() -> None:
+    assert boot_id() == boot_id()

@@ -1,0 +1,388 @@
+"""The phone's page over a till that is only a dictionary's worth of rules."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.wrappers import Response
+
+from sandbox import ports
+from sandbox.checkout_page import CARDS, create_page
+from sandbox.http_server import HttpServer
+from sandbox.till import Purchase, Refused, Stage, SwitchedOff, UnknownPurchase
+
+PAYS, DECLINED, NO_FUNDS = (card.number for card in CARDS)
+OPEN = Purchase(
+    session_id="cs_test_1",
+    stage=Stage.OPEN,
+    product="One play, Neon Racer",
+    amount=100,
+    currency="usd",
+    quantity=2,
+    least=1,
+    most=4,
+)
+RECEIPT = "/receipt?session_id=cs_test_1"
+
+
+class FakeTill:
+    """One purchase of one link."""
+
+    def __init__(self, purchase: Purchase = OPEN) -> None:
+        self.purchase = purchase
+        self.paid_with: list[str] = []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def open(self, link_id: str) -> str:
+        if link_id == "plink_off":
+            raise SwitchedOff("This cabinet takes no card payment at the moment.")
+        if link_id != "plink_1":
+            raise UnknownPurchase
+        return self.purchase.session_id
+
+    def look(self, session_id: str) -> Purchase:
+        if session_id != self.purchase.session_id:
+            raise UnknownPurchase
+        return self.purchase
+
+    def choose(self, session_id: str, quantity: int) -> Purchase:
+        self.purchase = replace(self.look(session_id), quantity=quantity)
+        return self.purchase
+
+    def pay(self, session_id: str, card: str) -> Purchase:
+        assert self.gate.wait(15)
+        self.paid_with.append(card)
+        if card != PAYS:
+            raise Refused("Your card was declined.")
+        self.purchase = replace(self.look(session_id), stage=Stage.PAID, receipt=RECEIPT)
+        return self.purchase
+
+
+@pytest.fixture
+def till() -> FakeTill:
+    return FakeTill()
+
+
+@pytest.fixture
+def page(till: FakeTill) -> FlaskClient:
+    return create_page(till).test_client()
+
+
+def pay(page: FlaskClient, **form: str) -> Any:
+    return page.post("/session/cs_test_1", data={"do": "pay", "card": PAYS} | form)
+
+
+def ask(page: FlaskClient, **form: str) -> Any:
+    """What the page's script gets for the same request."""
+    return page.post(
+        "/session/cs_test_1",
+        data={"do": "pay", "card": PAYS} | form,
+        headers={"Accept": "application/json"},
+    )
+
+
+def test_a_link_opens_a_session(page: FlaskClient) -> None:
+    answer = page.get("/plink_1")
+    assert (answer.status_code, answer.location) == (302, "/session/cs_test_1")
+
+
+def test_the_page_shows_what_is_bought_and_for_how_much(page: FlaskClient) -> None:
+    shown = page.get("/session/cs_test_1").text
+    assert "One play, Neon Racer" in shown
+    assert "$1.00 each" in shown
+    assert "Pay $2.00" in shown
+    assert "Sandbox: no real money" in shown
+    for card in CARDS:
+        assert card.spaced in shown
+
+
+def test_every_total_within_the_bounds_is_on_the_page(page: FlaskClient) -> None:
+    found = re.search(r'data-totals="([^"]*)"', page.get("/session/cs_test_1").text)
+    assert found
+    assert json.loads(unescape(found[1])) == ["$1.00", "$2.00", "$3.00", "$4.00"]
+
+
+def test_it_asks_for_nothing_personal(page: FlaskClient) -> None:
+    names = set(re.findall(r'name="(\w+)"', page.get("/session/cs_test_1").text))
+    assert names - {"viewport", "robots", "theme"} == {"do", "card", "quantity"}
+
+
+def test_nothing_is_fetched_from_elsewhere(page: FlaskClient) -> None:
+    answer = page.get("/session/cs_test_1")
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert re.findall(r'(?:src|href|action)="(?!/|data:,")', answer.text) == []
+    for name in ("style.css", "checkout.js"):
+        static = page.get(f"/static/{name}")
+        assert static.status_code == 200
+        assert "http" not in static.text
+        assert "@import" not in static.text
+        static.close()
+
+
+def test_a_product_is_text_and_never_markup(till: FakeTill, page: FlaskClient) -> None:
+    till.purchase = replace(OPEN, product='<script>"&')
+    assert "&lt;script&gt;&#34;&amp;" in page.get("/session/cs_test_1").text
+
+
+@pytest.mark.parametrize(("wish", "quantity"), [("less", 1), ("more", 3)])
+def test_without_a_script_each_tap_changes_the_quantity(
+    till: FakeTill, page: FlaskClient, wish: str, quantity: int
+) -> None:
+    answer = pay(page, do=wish, card=DECLINED)
+    assert answer.status_code == 303
+    assert till.purchase.quantity == quantity
+    shown = page.get(answer.location).text
+    assert f"Pay ${quantity}.00" in shown
+    assert re.search(rf'value="{DECLINED}" checked', shown)
+
+
+@pytest.mark.parametrize(("wish", "quantity"), [("less", 1), ("more", 4)])
+def test_taps_stop_at_the_bounds(
+    till: FakeTill, page: FlaskClient, wish: str, quantity: int
+) -> None:
+    till.purchase = replace(OPEN, quantity=quantity)
+    assert f'value="{wish}"' in page.get("/session/cs_test_1").text
+    assert re.search(
+        rf'value="{wish}"[^>]* disabled', page.get("/session/cs_test_1").text, re.DOTALL
+    )
+    pay(page, do=wish)
+    assert till.purchase.quantity == quantity
+
+
+def test_one_fixed_quantity_has_no_buttons_to_change_it(till: FakeTill, page: FlaskClient) -> None:
+    till.purchase = replace(OPEN, quantity=1, most=1)
+    assert 'class="step"' not in page.get("/session/cs_test_1").text
+
+
+def test_paying_goes_on_to_the_receipt(till: FakeTill, page: FlaskClient) -> None:
+    answer = pay(page, quantity="3")
+    assert (answer.status_code, answer.location) == (303, RECEIPT)
+    assert (till.purchase.quantity, till.paid_with) == (3, [PAYS])
+
+
+def test_a_script_is_told_where_to_go_on(page: FlaskClient) -> None:
+    answer = ask(page)
+    assert (answer.status_code, answer.json) == (200, {"redirect": RECEIPT})
+
+
+def test_a_link_without_a_redirect_shows_that_it_was_paid(
+    till: FakeTill, page: FlaskClient
+) -> None:
+    till.purchase = replace(OPEN, stage=Stage.PAID)
+    answer = pay(page)
+    assert (answer.status_code, answer.location) == (303, "/session/cs_test_1")
+    shown = page.get("/session/cs_test_1").text
+    assert "Already paid" in shown
+    assert "See the receipt" not in shown
+
+
+@pytest.mark.parametrize("card", [DECLINED, NO_FUNDS])
+def test_a_declined_card_is_told_of_next_to_the_button(page: FlaskClient, card: str) -> None:
+    answer = pay(page, card=card)
+    assert answer.status_code == 402
+    told = re.search(r'role="alert">([^<]*)</p>\s*<button class="pay"', answer.text)
+    assert told
+    assert told[1] == "Your card was declined."
+    assert re.search(rf'value="{card}" checked', answer.text)
+    again = ask(page, card=card)
+    assert (again.status_code, again.json) == (402, {"error": "Your card was declined."})
+
+
+@pytest.mark.parametrize("quantity", ["0", "5", "-1", "two", "1e1", "\u0663", "9" * 40, ""])
+def test_a_quantity_that_cannot_be_bought_pays_nothing(
+    till: FakeTill, page: FlaskClient, quantity: str
+) -> None:
+    answer = ask(page, quantity=quantity)
+    assert (answer.status_code, answer.json) == (402, {"error": "Choose 1 to 4."})
+    assert till.paid_with == []
+
+
+@pytest.mark.parametrize("form", [{"card": ""}, {"card": "4242x"}, {"do": "steal"}, {"do": ""}])
+def test_a_form_that_is_no_payment_pays_nothing(
+    till: FakeTill, page: FlaskClient, form: dict[str, str]
+) -> None:
+    assert ask(page, **form).json == {"error": "Choose a card, then tap Pay."}
+    assert till.paid_with == []
+
+
+def test_a_link_that_is_switched_off_shows_its_message(page: FlaskClient) -> None:
+    answer = page.get("/plink_off")
+    assert answer.status_code == 410
+    assert "This cabinet takes no card payment at the moment." in answer.text
+
+
+@pytest.mark.parametrize("path", ["/plink_2", "/session/cs_test_2"])
+def test_what_is_not_there_is_said_to_be_so(page: FlaskClient, path: str) -> None:
+    answer = page.get(path)
+    assert answer.status_code == 404
+    assert "Scan the code on the cabinet again." in answer.text
+
+
+def test_a_paid_session_says_so_and_leads_to_the_receipt(till: FakeTill, page: FlaskClient) -> None:
+    till.purchase = replace(OPEN, stage=Stage.PAID, receipt=RECEIPT)
+    shown = page.get("/session/cs_test_1").text
+    assert "Already paid" in shown
+    assert f'href="{RECEIPT}"' in shown
+
+
+def test_a_second_payment_goes_to_the_receipt_of_the_first(
+    till: FakeTill, page: FlaskClient
+) -> None:
+    pay(page)
+    answer = pay(page)
+    assert (answer.status_code, answer.location) == (303, RECEIPT)
+    assert till.paid_with == [PAYS]
+
+
+def test_an_expired_session_says_that_nothing_was_charged(
+    till: FakeTill, page: FlaskClient
+) -> None:
+    till.purchase = replace(OPEN, stage=Stage.EXPIRED)
+    assert "You were not charged." in page.get("/session/cs_test_1").text
+    assert pay(page).location == "/session/cs_test_1"
+    assert till.paid_with == []
+
+
+@pytest.mark.parametrize(("quantity", "shown"), [(1, "KWD\u00a01.500"), (4, "KWD\u00a06.000")])
+def test_three_decimals_are_shown(
+    till: FakeTill, page: FlaskClient, quantity: int, shown: str
+) -> None:
+    till.purchase = replace(OPEN, currency="kwd", amount=1500, quantity=quantity)
+    assert f"Pay {shown}" in page.get("/session/cs_test_1").text
+
+
+# In a browser.
+
+
+@pytest.fixture
+def address(till: FakeTill) -> Iterator[str]:
+    """Where the page is served, under /pay as in the sandbox."""
+
+    def receipt(environ: Any, start_response: Any) -> Any:
+        return Response("<title>receipt</title><h1>Paid</h1>", mimetype="text/html")(
+            environ, start_response
+        )
+
+    listener = ports.listen("127.0.0.1", 0)
+    server = HttpServer(DispatcherMiddleware(receipt, {"/pay": create_page(till)}), listener, 4)
+    server.start()
+    yield f"http://127.0.0.1:{ports.port_of(listener)}"
+    till.gate.set()
+    server.stop()
+
+
+def test_a_thumb_buys_three_plays(phone: Any, address: str, till: FakeTill) -> None:
+    phone.open(f"{address}/pay/plink_1")
+    assert phone.text(".pay") == "Pay $2.00"
+    phone.tap(".step[value=more]")
+    assert [phone.text("#count"), phone.text("#total"), phone.text(".pay")] == [
+        "3",
+        "$3.00",
+        "Pay $3.00",
+    ]
+    assert till.purchase.quantity == 2  # nothing is asked of the server before Pay
+    phone.tap(".pay")
+    phone.wait(lambda phone: phone.url.endswith(RECEIPT))
+    assert (till.purchase.quantity, till.paid_with) == (3, [PAYS])
+
+
+def test_taps_stop_at_the_bounds_at_once(phone: Any, address: str) -> None:
+    phone.open(f"{address}/pay/plink_1")
+    for _ in range(2):
+        phone.tap(".step[value=more]")
+    assert phone.run("return document.querySelector('.step[value=more]').disabled") is True
+    assert phone.text("#count") == "4"
+
+
+def test_a_declined_card_can_be_changed_for_another(
+    phone: Any, address: str, till: FakeTill
+) -> None:
+    phone.open(f"{address}/pay/plink_1")
+    assert not phone.shows("#error")
+    phone.tap(f".card:has([value='{DECLINED}'])")
+    phone.tap(".pay")
+    phone.wait(lambda phone: phone.shows("#error"))
+    assert phone.text("#error") == "Your card was declined."
+    assert phone.text(".pay") == "Pay $2.00"
+    phone.tap(f".card:has([value='{PAYS}'])")
+    assert not phone.shows("#error")
+    phone.tap(".pay")
+    phone.wait(lambda phone: phone.url.endswith(RECEIPT))
+    assert till.paid_with == [DECLINED, PAYS]
+
+
+def test_paying_shows_that_it_is_under_way_and_pays_once(
+    phone: Any, address: str, till: FakeTill
+) -> None:
+    till.gate.clear()
+    phone.open(f"{address}/pay/plink_1")
+    phone.tap(".pay")
+    assert phone.text(".pay") == "Paying\u2026"
+    assert phone.run("return document.querySelector('.pay').ariaBusy") == "true"
+    phone.tap(".pay")
+    phone.tap(".step[value=more]")
+    till.gate.set()
+    phone.wait(lambda phone: phone.url.endswith(RECEIPT))
+    assert (till.paid_with, till.purchase.quantity) == ([PAYS], 2)
+
+
+def test_it_works_without_a_script(phone: Any, address: str, till: FakeTill) -> None:
+    phone.block_scripts()
+    phone.open(f"{address}/pay/plink_1")
+    phone.tap(f".card:has([value='{NO_FUNDS}'])")
+    phone.tap(".step[value=less]")
+    phone.wait(lambda phone: "card=" in phone.url)  # it was a request of its own
+    phone.wait(lambda phone: phone.text(".pay") == "Pay $1.00")
+    phone.tap(".pay")
+    phone.wait(lambda phone: phone.shows("#error"))
+    phone.tap(f".card:has([value='{PAYS}'])")
+    phone.tap(".pay")
+    phone.wait(lambda phone: phone.url.endswith(RECEIPT))
+    assert (till.purchase.quantity, till.paid_with) == (1, [NO_FUNDS, PAYS])
+
+
+@pytest.mark.parametrize(("width", "height"), [(360, 740), (320, 568)])
+def test_it_fits_a_phone(phone: Any, address: str, till: FakeTill, width: int, height: int) -> None:
+    till.purchase = replace(
+        OPEN, product="One play, Super Galaxy Defender Championship", currency="kwd", amount=1500
+    )
+    phone.resize(width, height)
+    phone.open(f"{address}/pay/plink_1")
+    assert phone.run("return document.documentElement.scrollWidth") == width
+    boxes = phone.run(
+        "return [...document.querySelectorAll('.step, .card, .pay')].map(e => {"
+        " const b = e.getBoundingClientRect(); return [b.left, b.right, b.width, b.height] })"
+    )
+    assert len(boxes) == 6
+    for left, right, wide, high in boxes:
+        assert 0 <= left < right <= width
+        assert wide >= 48
+        assert high >= 48
+    bottom = phone.run("return document.querySelector('.pay').getBoundingClientRect().bottom")
+    assert bottom <= height  # the button is in sight without scrolling
+
+
+CONTRASTS = Path(__file__).with_name("contrasts.js")
+
+
+@pytest.mark.parametrize("path", ["plink_1", "plink_off"])
+def test_every_text_stands_out_from_its_ground(phone: Any, address: str, path: str) -> None:
+    phone.open(f"{address}/pay/{path}")
+    phone.run("document.querySelector('[hidden]')?.removeAttribute('hidden')")
+    phone.run(
+        "const e = document.getElementById('error'); if (e) e.textContent = 'It was declined.'"
+    )
+    found = phone.run(CONTRASTS.read_text())
+    assert len(found) >= 3
+    assert {text: ratio for text, ratio in found if ratio < 7} == {}

@@ -1,0 +1,206 @@
+"""The small parts: ports, memory, the HTTP server, the sweeper, prices."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from sandbox import memory, ports, prices
+from sandbox.http_server import HttpServer
+from sandbox.sweeper import Sweeper
+
+WAIT = 10.0
+
+
+def test_a_free_port_is_found_and_a_taken_one_is_refused_in_one_sentence() -> None:
+    with ports.listen("127.0.0.1", 0) as first:
+        taken = ports.port_of(first)
+        with pytest.raises(ports.PortTaken, match=f"port {taken} of 127.0.0.1 is taken: end"):
+            ports.listen("127.0.0.1", taken)
+
+
+def test_a_port_of_before_is_taken_again_or_given_up_for_another() -> None:
+    with ports.listen("127.0.0.1", 0) as first:
+        before = ports.port_of(first)
+        with ports.listen_again("127.0.0.1", before) as other:
+            assert ports.port_of(other) != before
+    with ports.listen_again("127.0.0.1", before) as again:
+        assert ports.port_of(again) == before
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no such host"])
+def test_an_address_of_another_machine_is_refused(host: str) -> None:
+    with pytest.raises(ports.PortTaken, match="--host"):
+        ports.listen(host, 0)
+
+
+def test_secrets_are_made_once_and_kept_private(tmp_path: Path) -> None:
+    made = memory.load(tmp_path)
+    memory.save(tmp_path, made)
+    assert memory.load(tmp_path) == made
+    assert memory.fresh() != made
+    assert [p.stat().st_mode & 0o777 for p in tmp_path.iterdir()] == [0o600]
+
+
+def test_a_file_that_others_could_read_is_not_written_into(tmp_path: Path) -> None:
+    (tmp_path / "memory.json.new").write_text("left by a crash")
+    (tmp_path / "memory.json.new").chmod(0o644)
+    memory.save(tmp_path, memory.fresh())
+    assert (tmp_path / "memory.json").stat().st_mode & 0o777 == 0o600
+
+
+GOOD = {
+    "stripe_key": "k",
+    "webhook_secret": "w",
+    "mqtt_username": "u",
+    "mqtt_password": "p",
+    "api_port": 1,
+    "stripe_port": 2,
+    "mqtt_port": 3,
+}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "\xff",
+        json.dumps({"stripe_key": "k"}),
+        json.dumps(GOOD | {"api_port": "1"}),
+        json.dumps(GOOD | {"api_port": True}),
+        json.dumps(GOOD | {"more": 1}),
+    ],
+)
+def test_a_memory_that_cannot_be_read_is_named_and_kept(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "memory.json"
+    file.write_text(text, "latin-1")
+    with pytest.raises(memory.Unusable, match=r"memory\.json cannot be read .*: delete it"):
+        memory.load(tmp_path)
+    assert file.read_text("latin-1") == text
+
+
+def test_a_good_memory_is_read(tmp_path: Path) -> None:
+    (tmp_path / "memory.json").write_text(json.dumps(GOOD))
+    assert memory.load(tmp_path).mqtt_port == 3
+
+
+def test_two_sandboxes_do_not_share_a_folder(tmp_path: Path) -> None:
+    with memory.held(tmp_path), pytest.raises(memory.Unusable, match="another sandbox uses"):
+        memory.held(tmp_path).__enter__()
+    with memory.held(tmp_path):
+        pass
+
+
+def test_what_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "memory.json.new").mkdir()  # nothing can be written where a folder is
+    with pytest.raises(memory.Unusable, match=rf"^{tmp_path} cannot be written to"):
+        memory.save(tmp_path, memory.fresh())
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(memory.Unusable, match=r"cannot be written to .*choose another --data"):
+        memory.held(tmp_path / "file" / "folder").__enter__()
+
+
+class Slow:
+    """An application that answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self.go_on = threading.Event()
+
+    def __call__(self, _environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        self.asked.set()
+        self.go_on.wait(WAIT)
+        start_response("200 OK", [("Content-Length", "2")])
+        return [b"ok"]
+
+
+def ended(connection: socket.socket) -> bool:
+    """Whether the other side closed it, in whichever way."""
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def test_a_stopped_server_has_let_go_of_its_port_and_connections() -> None:
+    app = Slow()
+    app.go_on.set()
+    listener = ports.listen("127.0.0.1", 0)
+    port = ports.port_of(listener)
+    server = HttpServer(app, listener, threads=2)
+    server.start()
+    with requests.Session() as web:
+        assert web.get(f"http://127.0.0.1:{port}/", timeout=WAIT).text == "ok"
+        with socket.create_connection(("127.0.0.1", port), timeout=WAIT) as idle:
+            server.stop()
+            assert ended(idle)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=WAIT)
+
+
+def test_a_server_does_not_wait_for_ever_for_an_answer_that_is_being_made() -> None:
+    app = Slow()
+    listener = ports.listen("127.0.0.1", 0)
+    server = HttpServer(app, listener, threads=2)
+    server.start()
+    with socket.create_connection(listener.getsockname(), timeout=WAIT) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert app.asked.wait(WAIT)
+        server.stop(patience=0.01)
+        assert ended(client)
+    app.go_on.set()
+
+
+def test_the_sweep_comes_again_even_after_one_that_failed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    swept = threading.Semaphore(0)
+
+    def sweep() -> None:
+        swept.release()
+        raise RuntimeError("no ledger")
+
+    sweeper = Sweeper(sweep, seconds=0.001)
+    with caplog.at_level(logging.ERROR):
+        sweeper.start()
+        assert swept.acquire(timeout=WAIT)
+        assert swept.acquire(timeout=WAIT)
+        sweeper.stop()
+    assert "a sweep failed" in caplog.text
+
+
+def test_a_sweeper_that_waits_stops_at_once() -> None:
+    sweeper = Sweeper(lambda: pytest.fail("it swept"), seconds=3600)
+    sweeper.start()
+    sweeper.stop()
+    assert "sweeper" not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "text"),
+    [
+        (100, "usd", "$1.00"),
+        (123456, "EUR", "\u20ac1,234.56"),
+        (300, "jpy", "\u00a5300"),
+        (1000, "krw", "\u20a91,000"),
+        (1500, "kwd", "KWD\u00a01.500"),
+        (250, "chf", "CHF\u00a02.50"),
+        (500, "isk", "ISK\u00a05.00"),  # Stripe counts it with decimals that it has not
+        (5, "usd", "$0.05"),
+    ],
+)
+def test_amounts_are_shown_with_stripes_decimals(amount: int, currency: str, text: str) -> None:
+    assert prices.text(amount, currency) == text

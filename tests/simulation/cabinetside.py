@@ -1,0 +1,340 @@
+"""Real kiosks (engine, rules, journal) whose power, disk, relay and network fail."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from kiosk.core.cabinet import Rules
+from kiosk.core.effects import Call
+from kiosk.core.entries import Entry
+from kiosk.core.events import (
+    Answered,
+    BrokerDown,
+    BrokerUp,
+    Event,
+    MessageArrived,
+    NotAnswered,
+    Receipt,
+    Tick,
+)
+from kiosk.engine import Engine, Inbox
+from kiosk.errors import KioskError
+from kiosk.hardware import RelayError
+from kiosk.journal import Journal
+from tests.simulation.cloudside import CloudSide
+from tests.simulation.world import PowerCut, World
+
+TIMEOUT = 5.0
+
+
+class SimulatedBroker:
+    """Keeps a queue for each cabinet's session; may lose, double, delay and forget."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.cabinets: dict[str, Cabinet] = {}
+        self.queues: dict[str, dict[int, tuple[str, bytes]]] = {}
+        self.count = 0
+        self.on_ack: Callable[[Cabinet, str], None] = lambda _cabinet, _order_id: None
+
+    def accept(self, topic: str, payload: bytes) -> None:
+        """Takes a message for a cabinet."""
+        machine_id = topic.split("/")[2]
+        faults = self.world.faults
+        if faults.strike("message lost"):
+            return
+        for _ in range(2 if faults.strike("message twice") else 1):
+            self.count += 1
+            self.queues.setdefault(machine_id, {})[self.count] = (topic, payload)
+            delay = 0.02
+            if faults.strike("message late"):
+                delay += faults.size("message late", 0.1, 7200.0)
+            self._send(machine_id, self.count, delay)
+
+    def connected(self, machine_id: str) -> None:
+        """A cabinet is back: what it did not acknowledge comes again."""
+        if self.world.faults.strike("broker forgets a session"):
+            self.queues[machine_id] = {}
+        for mid in self.queues.get(machine_id, {}):
+            self._send(machine_id, mid, 0.05)
+
+    def acknowledged(self, machine_id: str, mid: int) -> None:
+        """The cabinet has it."""
+        message = self.queues.get(machine_id, {}).pop(mid, None)
+        if message and message[0].endswith("/coinpulse"):
+            self.on_ack(self.cabinets[machine_id], json.loads(message[1])["orderId"])
+
+    def _send(self, machine_id: str, mid: int, delay: float) -> None:
+        cabinet = self.cabinets[machine_id]
+        connection = cabinet.connection
+
+        def arrive() -> None:
+            message = self.queues.get(machine_id, {}).get(mid)
+            if message and cabinet.online and cabinet.connection == connection:
+                receipt = Receipt(mid, 1, connection)
+                cabinet.feed(MessageArrived(message[0], message[1], receipt))
+
+        self.world.at(delay, arrive)
+
+
+class _Relay:
+    """The relay of one cabinet: each closure is a coin, whatever happens after."""
+
+    def __init__(self, cabinet: Cabinet) -> None:
+        self._cabinet = cabinet
+
+    def open(self) -> None:
+        if self._cabinet.closed:
+            self._cabinet.closed = False
+            self._cabinet.dies("power cut after a pulse")
+
+    def close(self) -> None:
+        if self._cabinet.world.faults.strike("relay fails"):
+            self._cabinet.failures += 1
+            raise RelayError("the relay is stuck")
+        self._cabinet.dies("power cut before a pulse")
+        self._cabinet.closed = True
+        self._cabinet.coin()
+
+    def shut_down(self) -> None:
+        self.open()
+
+
+class _Journal:
+    """The real journal, on a disk that fails and a machine that stops."""
+
+    def __init__(self, cabinet: Cabinet) -> None:
+        self._cabinet = cabinet
+        self._inner = Journal(cabinet.path, cabinet.clocks)
+
+    def open(self) -> Sequence[Entry]:
+        if self._cabinet.world.faults.strike("journal cannot be opened"):
+            raise KioskError("the journal cannot be opened")
+        return self._inner.open()
+
+    def append(self, *entries: Entry) -> None:
+        self._cabinet.dies("power cut before a line")
+        if self._cabinet.world.faults.strike("disk full"):
+            self._cabinet.failures += 1
+            raise KioskError("the disk is full")
+        self._inner.append(*entries)
+        self._cabinet.lines += entries
+        for entry in entries:
+            self._cabinet.note(f"writes {entry.kind.value} {entry.order_id} {entry.number}")
+        self._cabinet.dies("power cut after a line")
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class Cabinet:
+    """One cabinet: the real engine while it has power."""
+
+    def __init__(
+        self,
+        world: World,
+        cloud: CloudSide,
+        broker: SimulatedBroker,
+        machine_id: str,
+        folder: Path,
+        rng: random.Random,
+        on_coin: Callable[[Cabinet, str, int], None],
+    ) -> None:
+        self.world = world
+        self.cloud = cloud
+        self.broker = broker
+        self.machine_id = machine_id
+        self.path = folder / f"{machine_id}.db"
+        self.token = cloud.add_cabinet(machine_id)
+        self.rng = rng
+        self.on_coin = on_coin
+        self.engine: Engine | None = None
+        self.journal: _Journal | None = None
+        self.lines: list[Entry] = []
+        self.closed = False
+        self.online = False
+        self.connection = 0
+        self.life = 0
+        self.cuts = 0
+        self.failures = 0
+        self.boot_at = 0.0
+        self.ahead = 0.0
+        self.busy_until = 0.0
+        self.tick_at = float("inf")
+        self.names = 0
+        broker.cabinets[machine_id] = self
+
+    def boot(self) -> None:
+        """Power is on."""
+        self.life += 1
+        self.boot_at = self.world.now
+        self.busy_until = self.world.now
+        self.tick_at = float("inf")
+        self.note("boots")
+        self.journal = _Journal(self)
+        rules = Rules(self.machine_id, version="simulated")
+        engine = Engine(Inbox(), rules, 0.1, self.journal, lambda: _Relay(self), self, self, self)
+        self.engine = engine
+        self._guarded(engine.begin)
+        self._connect_in(1.0)
+
+    def die(self) -> None:
+        """Power is off; what is in memory is gone, and the relay falls open."""
+        self.cuts += 1
+        self.note("loses power")
+        if self.journal:
+            self.journal.close()
+        self.engine = None
+        self.closed = False
+        self.online = False
+        self.life += 1
+        off = self.world.faults.size("off", 5.0, 4 * 3600.0)
+        self.world.at(off, self.boot)
+
+    def dies(self, kind: str) -> None:
+        """A point at which the power may go."""
+        if self.engine is not None and self.world.faults.strike(kind):
+            raise PowerCut
+
+    def coin(self) -> None:
+        """The contact closed: the game counts a coin for the order that is being pulsed."""
+        assert self.engine is not None
+        pulsing = self.engine.state.pulsing
+        assert pulsing is not None, "the relay closed for no order"
+        self.note(f"COIN {pulsing[0]} {pulsing[1]}")
+        self.on_coin(self, *pulsing)
+
+    def feed(self, event: Event) -> None:
+        """Tells the engine, if it lives, and after the pulse that it is busy with."""
+        if self.engine is None:
+            return
+        if self.world.now < self.busy_until:
+            life = self.life
+
+            def later() -> None:
+                if self.life == life:
+                    self.feed(event)
+
+            self.world.at(self.busy_until - self.world.now, later)
+            return
+        engine = self.engine
+        self._guarded(lambda: engine.handle(event))
+
+    def cut_off(self, seconds: float) -> None:
+        """The network goes away for a while."""
+        if self.online:
+            self.online = False
+            self.feed(BrokerDown("no route to the broker"))
+        self._connect_in(seconds)
+
+    def note(self, text: str) -> None:
+        self.world.note(f"{self.machine_id}: {text}")
+
+    def clocks(self) -> tuple[str, float, float]:
+        """A wall clock that is anything."""
+        return f"boot {self.life}", self.now(), self.rng.uniform(0, 4e9)
+
+    def _guarded(self, what: Callable[[], None]) -> None:
+        try:
+            what()
+        except PowerCut:
+            self.ahead = 0.0
+            self.die()
+            return
+        self.busy_until = self.world.now + self.ahead
+        self.ahead = 0.0
+        self._plan_tick()
+
+    def _plan_tick(self) -> None:
+        if self.engine is None:
+            return
+        # A little later than due: the two clocks round differently.
+        at = max(self.world.now + self.engine.patience() + 1e-6, self.busy_until)
+        if at >= self.tick_at - 1e-9 and self.tick_at >= self.world.now:
+            return
+        self.tick_at = at
+        life = self.life
+
+        def tick() -> None:
+            if self.life == life and abs(self.tick_at - self.world.now) < 1e-6:
+                self.tick_at = float("inf")
+                self.feed(Tick())
+
+        self.world.at(at - self.world.now, tick)
+
+    def _connect_in(self, seconds: float) -> None:
+        life = self.life
+        self.connection += 1
+        connection = self.connection
+
+        def connect() -> None:
+            if self.life == life and self.connection == connection:
+                self.online = True
+                self.feed(BrokerUp())
+                self.broker.connected(self.machine_id)
+
+        self.world.at(seconds, connect)
+
+    # Nature, for the engine
+
+    def now(self) -> float:
+        return self.world.now - self.boot_at + self.ahead
+
+    def sleep(self, seconds: float) -> None:
+        self.dies("power cut in a pulse")
+        self.ahead += seconds
+
+    def fresh(self) -> str:
+        self.names += 1
+        return f"{self.machine_id}-{self.names}"
+
+    def chance(self) -> float:
+        return self.rng.random()
+
+    # The broker's line and the cloud's client, for the engine
+
+    def ack(self, receipt: object) -> None:
+        assert isinstance(receipt, Receipt)
+        if receipt.connection == self.connection:
+            self.broker.acknowledged(self.machine_id, receipt.mid)
+
+    def announce(self, status: str) -> None:
+        self.note(f"is {status}")
+
+    def send(self, call: Call) -> None:
+        life = self.life
+        faults = self.world.faults
+        self.dies("power cut before a call")
+
+        def answer(event: Event, delay: float) -> None:
+            def arrive() -> None:
+                if self.life == life:
+                    self.feed(event)
+
+            self.world.at(delay, arrive)
+
+        def arrive() -> None:
+            result = self.cloud.http(
+                "POST",
+                call.path,
+                json.dumps(dict(call.body)).encode(),
+                {"authorization": f"Bearer {self.token}"},
+            )
+            self.note(f"{call.name} → {result[0] if result else 'no answer'}")
+            if result is None or faults.strike("answer lost"):
+                answer(NotAnswered(call, "the cloud does not answer"), TIMEOUT)
+            else:
+                answer(Answered(call, result[0], result[1]), 0.03)
+
+        if not self.online or faults.strike("request lost"):
+            answer(NotAnswered(call, "no route to the cloud"), TIMEOUT)
+            return
+        delay = 0.03
+        if faults.strike("request late"):
+            delay += faults.size("request late", 0.1, TIMEOUT)
+        self.world.at(delay, arrive, in_cloud=True)
+        if faults.strike("request twice"):
+            self.world.at(delay + 0.2, arrive, in_cloud=True)

@@ -1,0 +1,100 @@
+"""What must be true of every run, and what must be true at its end."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from cloud.core import orders
+from cloud.core.orders import FINISHED, Order, OrderState
+from kiosk.core.entries import Kind
+from tests.simulation.cabinetside import Cabinet
+from tests.simulation.cloudside import CloudSide
+
+
+class Broken(AssertionError):
+    """An invariant does not hold; the message names it and the order."""
+
+
+def at_a_coin(
+    cloud: CloudSide, coins: Counter[tuple[str, int]], cabinet: Cabinet, order_id: str, number: int
+) -> None:
+    """Checked as the relay closes."""
+    order = cloud.ledger.order(order_id)
+    if order is None:
+        raise Broken(f"a pulse for {order_id}, which nobody paid")
+    if order.machine_id != cabinet.machine_id:
+        raise Broken(f"a pulse for {order_id} at another cabinet")
+    if order.state is not OrderState.CLAIMED:
+        raise Broken(f"a pulse for {order_id}, which is {order.state.value} and not claimed")
+    if coins[order_id, number] > 1:
+        raise Broken(f"pulse {number} of {order_id} was made twice")
+    if sum(n for (o, _), n in coins.items() if o == order_id) > order.credits:
+        raise Broken(f"more pulses than credits for {order_id}")
+    if not any(
+        e.kind is Kind.PULSE_BEGINS and e.order_id == order_id and e.number == number
+        for e in cabinet.lines
+    ):
+        raise Broken(f"pulse {number} of {order_id} is not in the journal")
+
+
+def at_an_acknowledgement(cloud: CloudSide, cabinet: Cabinet, order_id: str) -> None:
+    """Checked as a hint is acknowledged: it is in the journal, or there was nothing to take."""
+    order = cloud.ledger.order(order_id)
+    known = any(e.order_id == order_id and e.kind is Kind.CLAIM for e in cabinet.lines)
+    engine = cabinet.engine
+    able = engine is not None and engine.state.can_pulse
+    if order is not None and order.state is OrderState.OPEN and able and not known:
+        raise Broken(f"the hint of {order_id} was acknowledged before the journal held it")
+
+
+def at_the_end(cloud: CloudSide, cabinets: list[Cabinet], coins: Counter[tuple[str, int]]) -> None:
+    """Checked once everything is healed and quiet."""
+    stored = {order.order_id: order for order in cloud.ledger.orders()}
+    for session_id in cloud.stripe.payments:
+        order = stored.get(session_id)
+        if order is None:
+            raise Broken(f"the ledger does not know {session_id}, which was paid")
+        if order.state not in FINISHED:
+            raise Broken(f"{session_id} stays {order.state.value} for ever")
+        _the_books_agree(cloud, order, cabinets, coins)
+    for cabinet in cabinets:
+        ambiguous = sum(
+            _made(cabinet, order_id)[0] - _made(cabinet, order_id)[1] for order_id in stored
+        )
+        if ambiguous > cabinet.cuts + cabinet.failures:
+            raise Broken(f"{ambiguous} ambiguous pulses at {cabinet.machine_id}")
+        if cabinet.engine is None or cabinet.engine.state.book.jobs:
+            raise Broken(f"{cabinet.machine_id} is not done with its orders")
+
+
+def _made(cabinet: Cabinet, order_id: str) -> tuple[int, int]:
+    """How many pulses began and how many were over, by the journal."""
+    lines = [e for e in cabinet.lines if e.order_id == order_id]
+    begun = sum(e.kind is Kind.PULSE_BEGINS for e in lines)
+    return begun, sum(e.kind is Kind.PULSE_OVER for e in lines)
+
+
+def _the_books_agree(
+    cloud: CloudSide, order: Order, cabinets: list[Cabinet], coins: Counter[tuple[str, int]]
+) -> None:
+    name = f"{order.order_id} ({order.state.value})"
+    cabinet = next(c for c in cabinets if c.machine_id == order.machine_id)
+    begun, over = _made(cabinet, order.order_id)
+    fallen = sum(n for (order_id, _), n in coins.items() if order_id == order.order_id)
+    charged = cloud.stripe.charged(order.order_id)
+    if cloud.stripe.holds(order.order_id):
+        raise Broken(f"{name} is still held by the bank")
+    if charged != order.charged:
+        raise Broken(f"{name}: Stripe charged {charged}, the ledger says {order.charged}")
+    if not over <= fallen <= begun:
+        raise Broken(f"{name}: {fallen} coins fell, the journal says {over} to {begun}")
+    if order.state is OrderState.RELEASED:
+        if charged:
+            raise Broken(f"{name} was charged {charged}")
+        if over != order.given_away:
+            raise Broken(f"{name}: {over} pulses, of which {order.given_away} are given away")
+        return
+    if order.pulsed != over:
+        raise Broken(f"{name}: settled with {order.pulsed} pulses, the journal has {over}")
+    if charged != orders.due(order):
+        raise Broken(f"{name}: {charged} charged for {over} of {order.pulses} pulses")

@@ -1,0 +1,120 @@
+"""Virtual time, and the faults that a seed chooses."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+
+class PowerCut(BaseException):
+    """A machine stops here. Not an ``Exception``: no handler may go on after it."""
+
+
+@dataclass(frozen=True)
+class Struck:
+    """One fault that happened: the ``number``-th chance of its ``kind``, at ``at`` seconds."""
+
+    kind: str
+    number: int
+    at: float
+
+
+class Faults:
+    """Decides at each chance whether a fault strikes.
+
+    Each kind has its own stream of random numbers, and each chance draws once, so that leaving one
+    fault out (``only``) changes as little of the rest as can be.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        rates: Mapping[str, float],
+        only: frozenset[tuple[str, int]] | None = None,
+    ) -> None:
+        self._seed = seed
+        self._rates = rates
+        self._only = only
+        self._streams: dict[str, random.Random] = {}
+        self._chances: Counter[str] = Counter()
+        self.now: Callable[[], float] = lambda: 0.0
+        self.healed = False
+        self.struck: list[Struck] = []
+
+    def strike(self, kind: str) -> bool:
+        """Whether the fault happens at this chance."""
+        rate = self._rates.get(kind, 0.0)
+        if self.healed or not rate:
+            return False
+        stream = self._streams.get(kind)
+        if stream is None:
+            stream = self._streams[kind] = random.Random(f"{self._seed}:{kind}")
+        number = self._chances[kind]
+        self._chances[kind] += 1
+        if stream.random() >= rate:
+            return False
+        if self._only is not None and (kind, number) not in self._only:
+            return False
+        self.struck.append(Struck(kind, number, self.now()))
+        return True
+
+    def size(self, kind: str, low: float, high: float) -> float:
+        """How long the fault that struck last takes; short ones are likelier."""
+        number = self._chances[kind]
+        share = random.Random(f"{self._seed}:{kind}:{number}").random()
+        return low * (high / low) ** share
+
+
+@dataclass(order=True)
+class _Due:
+    at: float
+    number: int
+    what: Callable[[], None] = field(compare=False)
+    in_cloud: bool = field(compare=False, default=False)
+    done: bool = field(compare=False, default=False)
+
+
+class World:
+    """What happens when. ``in_cloud`` marks what may also happen in the middle of something else
+    that the cloud does, as two Lambdas at work do."""
+
+    def __init__(self, faults: Faults) -> None:
+        self.now = 0.0
+        self.faults = faults
+        faults.now = lambda: self.now
+        self._heap: list[_Due] = []
+        self._numbers = itertools.count()
+        self.trace: list[str] = []
+        self.steps = 0
+
+    def at(self, delay: float, what: Callable[[], None], in_cloud: bool = False) -> None:
+        """Does ``what`` in ``delay`` seconds."""
+        heapq.heappush(self._heap, _Due(self.now + delay, next(self._numbers), what, in_cloud))
+
+    def note(self, text: str) -> None:
+        """A line for the trace of a run that breaks."""
+        self.trace.append(f"{self.now:10.3f}  {text}")
+
+    def run(self, until: float) -> None:
+        """Lets everything happen that is due before ``until``."""
+        while self._heap and self._heap[0].at <= until:
+            due = heapq.heappop(self._heap)
+            if due.done:
+                continue
+            self.now = max(self.now, due.at)
+            self.steps += 1
+            due.done = True
+            due.what()
+        self.now = max(self.now, until)
+
+    def interleave(self) -> None:
+        """Does what the cloud would do next right now, in the middle of what it does."""
+        for due in heapq.nsmallest(6, self._heap):
+            if due.in_cloud and not due.done and due.at < self.now + 3.0:
+                due.done = True
+                due.what()
+                return
