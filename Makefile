@@ -3,13 +3,33 @@
 SHELL := /bin/sh
 ARGS ?=
 VENV := .venv
+SAM := .venv-sam
+PINS := .venv-pins
 BIN := $(VENV)/bin
 # pyenv and others put names on the path that do not run: each is tried.
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python3.14; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
+# Pins that hold on every platform and Python of pyproject.toml, without addresses.
+COMPILE = $(PINS)/bin/uv pip compile --quiet --upgrade --universal --fork-strategy fewest \
+	--python-version 3.11 --no-header --no-annotate --no-emit-index-url --no-emit-find-links
+
+# Each tells what happened only if it failed.
+define need_python
+test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed:" \
+	"install it, or name one, as in make PYTHON=/path/to/python3" >&2; exit 1; }
+endef
+define make_venv
+rm -rf $(1) $(1).log; $(PYTHON) -m venv $(1) >$(1).log 2>&1 || { cat $(1).log >&2; rm -rf $(1) $(1).log; \
+	echo "Python's venv module is incomplete: on Debian, apt install python3-venv" >&2; exit 1; }; rm -f $(1).log
+endef
+define quietly
+$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2) >$(1)/pip.log 2>&1 \
+	|| { cat $(1)/pip.log >&2; exit 1; }
+endef
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench sim format pins clean
+.PHONY: help demo test check bench sim format sam pins clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | \
@@ -21,10 +41,11 @@ demo: $(VENV)/.ready ## the whole loop on this machine; ARGS="--once --shots out
 test: $(VENV)/.ready ## the tests; ARGS="-k relay" for some of them
 	@$(BIN)/python -m pytest $(ARGS)
 
-check: $(VENV)/.ready ## format, lint and types
+check: $(VENV)/.ready ## format, lint, types, and what systemd and SAM say of their files
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/python -m pytest tests/project/test_unit.py tests/project/test_template.py
 
 bench: $(VENV)/.ready ## the measurements, as a table
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -36,24 +57,31 @@ format: $(VENV)/.ready ## puts the code into its form
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+sam: $(SAM)/.ready ## the SAM command for make check, some 200 MB
+
 pins: $(VENV)/.ready ## takes the newest versions that fit pyproject.toml
-	@rm -rf .venv-pins && $(PYTHON) -m venv .venv-pins
-	@.venv-pins/bin/pip install --quiet --disable-pip-version-check '.[dev]'
-	@.venv-pins/bin/pip freeze --exclude arcade-kiosk | grep -v ' @ ' > requirements.txt
-	@rm -rf .venv-pins
-	@echo "requirements.txt is new: look at the difference, then make test"
+	@rm -rf $(PINS) && $(PYTHON) -m venv $(PINS) && $(PINS)/bin/pip install --quiet uv
+	@$(COMPILE) --extra dev pyproject.toml --output-file requirements.txt
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["cloud"], sep="\n")' | \
+		$(COMPILE) --constraint requirements.txt --output-file lambda/requirements.txt -
+	@echo aws-sam-cli | $(COMPILE) --output-file requirements-sam.txt -
+	@rm -rf $(PINS)
+	@echo "The pins are new: look at the differences, then make check and make test"
 
 clean: ## takes away what was made here
-	@rm -rf $(VENV) .venv-pins build dist out .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) $(SAM) $(PINS) build dist out .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/.ready: pyproject.toml requirements.txt
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name one, as in make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(need_python)
 	@echo "Setting up $(VENV) with $(PYTHON) (once, about a minute) ..." >&2
-	@rm -rf $(VENV)
-	@$(PYTHON) -m venv $(VENV) >/tmp/venv.$$$$ 2>&1 || { cat /tmp/venv.$$$$ >&2; rm -f /tmp/venv.$$$$; \
-		echo "Python's venv module is incomplete: on Debian, apt install python3-venv" >&2; exit 1; }; rm -f /tmp/venv.$$$$
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt 2>$(VENV)/pip.log \
-		|| { cat $(VENV)/pip.log >&2; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e . 2>$(VENV)/pip.log \
-		|| { cat $(VENV)/pip.log >&2; exit 1; }
+	@$(call make_venv,$(VENV))
+	@$(call quietly,$(VENV),-r requirements.txt)
+	@$(call quietly,$(VENV),--no-deps -e .)
+	@touch $@
+
+$(SAM)/.ready: requirements-sam.txt
+	@$(need_python)
+	@echo "Setting up $(SAM) (once, about a minute) ..." >&2
+	@$(call make_venv,$(SAM))
+	@$(call quietly,$(SAM),-r requirements-sam.txt)
 	@touch $@

@@ -24,7 +24,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
 from kiosk.config import BrokerConfig
@@ -40,9 +40,8 @@ _ANSWER_S = 10.0  # from the TCP connection to the granted subscriptions
 _FAREWELL_S = 1.0
 _LOOK_S = 1.0  # how often the keep-alive is looked after
 
-# What a CONNACK refuses with (MQTT 3.1.1's five, as paho numbers them).
+# What a CONNACK of MQTT 3.1.1 refuses with, as paho numbers it.
 _REFUSALS = {
-    132: "it does not speak MQTT 3.1.1",
     133: "it does not accept the client id",
     134: "check username and password in [broker]",
     135: "check username and password in [broker]",
@@ -73,6 +72,7 @@ class Broker:
         self._put = put
         self._wait = wait
         self._what = f"the broker {settings.host}:{settings.port}"
+        self._no_mqtt = f"{self._what} does not speak MQTT 3.1.1: check host and port in [broker]"
         self._topics = [f"arcade/machine/{machine_id}/{kind}" for kind in _KINDS]
         self._status_topic = f"arcade/machine/{machine_id}/status"
         self._context = _tls(settings.ca_file) if settings.tls else None
@@ -181,40 +181,50 @@ class Broker:
         """One connection, from its beginning to its end; returns why it ended."""
         try:
             self._client.reconnect()
-            self._serve()
+            ended = self._serve()
         except OSError as error:
             return unreachable(self._what, error)
         except Exception as error:  # paho raises all sorts for what is no MQTT
             log.debug("paho failed", exc_info=error)
-            return f"{self._what} sent something that is no MQTT ({type(error).__name__})"
+            return self._no_mqtt
         finally:
             self._hang_up()
-        if self._refused:
-            return self._refused
+        return self._refused or ended or self._why_it_ended()
+
+    def _why_it_ended(self) -> str:
+        """What the other side meant by it, going by how far we had come."""
         if self._up:
             return f"the connection to {self._what} broke"
         if self._accepted:
-            return f"{self._what} did not grant this cabinet's topics"
+            return (
+                f"{self._what} ended the connection instead of granting this cabinet's topics: "
+                "check what its account may do"
+            )
         return (
             f"{self._what} ended the connection without an answer: "
             "check username and password in [broker]"
         )
 
-    def _serve(self) -> None:
-        """Paho's work, until the connection ends, is refused, or :meth:`stop` is called."""
+    def _serve(self) -> str:
+        """Paho's work, until the connection ends, is refused, or :meth:`stop` is called.
+
+        Returns why we ended it ourselves, or nothing.
+        """
         answer_by = time.monotonic() + _ANSWER_S
         with selectors.DefaultSelector() as selector:
             selector.register(self._bell, selectors.EVENT_READ)
             line = self._client.socket()
             if line is None:
-                return
+                return ""
             selector.register(line, selectors.EVENT_READ)
             while not self._stopping.is_set() and not self._refused:
                 if self._up:
                     self._do_notes()
                 line = self._client.socket()
-                if line is None or (not self._up and time.monotonic() > answer_by):
-                    return
+                if line is None:
+                    return ""
+                if not self._up and time.monotonic() > answer_by:
+                    return f"{self._what} does not answer as a broker should"
                 writing = selectors.EVENT_WRITE if self._client.want_write() else 0
                 selector.modify(line, selectors.EVENT_READ | writing)
                 # What TLS has decrypted already makes no socket readable.
@@ -222,16 +232,23 @@ class Broker:
                 ready = {key.fd for key, _ in selector.select(0 if waiting else _LOOK_S)}
                 if self._bell.fileno() in ready:
                     self._bell.recv(4096)
-                if not self._client_works(waiting or line.fileno() in ready):
-                    return
+                failed = self._client_works(waiting or line.fileno() in ready)
+                if failed == MQTTErrorCode.MQTT_ERR_PROTOCOL:
+                    return self._no_mqtt
+                if failed:
+                    return ""
         if self._up and not self._refused:
             self._say_goodbye()
+        return ""
 
-    def _client_works(self, readable: bool) -> bool:
-        """One round of paho's; returns whether the connection goes on."""
-        failed = readable and self._client.loop_read()
-        failed = failed or (self._client.want_write() and self._client.loop_write())
-        return not (failed or self._client.loop_misc())
+    def _client_works(self, readable: bool) -> MQTTErrorCode:
+        """One round of paho's; returns its first failure."""
+        failed = MQTTErrorCode.MQTT_ERR_SUCCESS
+        if readable:
+            failed = self._client.loop_read()
+        if not failed and self._client.want_write():
+            failed = self._client.loop_write()
+        return failed or self._client.loop_misc()
 
     def _say_goodbye(self) -> None:
         """After a goodbye the broker does not publish the last will, so we say it ourselves."""

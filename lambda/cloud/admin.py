@@ -147,7 +147,7 @@ class Admin:
         if self._sandbox:
             around = cabinet_config.at_broker(
                 self._settings.mqtt_url,
-                self._settings.public_url,
+                self._sandbox["api"],
                 self._sandbox["mqtt_username"],
                 self._sandbox["mqtt_password"],
                 self._data,

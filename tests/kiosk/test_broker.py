@@ -7,6 +7,7 @@ import os
 import queue
 import shutil
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -117,22 +118,31 @@ class Cable:
 
 
 class Script:
-    """A broker that sends ``answers``: the first after the CONNECT, each other after a packet."""
+    """A broker that sends ``answers``: the first after the CONNECT, each other after a packet.
 
-    def __init__(self, *answers: bytes) -> None:
+    With each connection it begins anew. With a ``context`` it speaks TLS.
+    """
+
+    def __init__(self, *answers: bytes, context: ssl.SSLContext | None = None) -> None:
         self._answers = answers
+        self._context = context
         self._server = ports.listen("127.0.0.1", 0)
         self.port = ports.port_of(self._server)
         self.connects: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self.asked: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self.hung_up: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._now: socket.socket | None = None
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
 
-    def close(self) -> None:
-        self._server.shutdown(socket.SHUT_RDWR)
+    def cut(self) -> None:
         if self._now is not None:
             with suppress(OSError):
                 self._now.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._server.shutdown(socket.SHUT_RDWR)
+        self.cut()
         self._thread.join(WAIT_S)
         assert not self._thread.is_alive()
         self._server.close()
@@ -141,13 +151,25 @@ class Script:
         with suppress(OSError):
             while True:
                 self._now, _ = self._server.accept()
-                with self._now as connection, suppress(OSError):
-                    self.connects.put(connection.recv(4096))
-                    for answer in self._answers:
-                        connection.sendall(answer)
-                        connection.recv(4096)
-                    while connection.recv(4096):
-                        continue
+                with self._now, suppress(OSError):
+                    self._talk(self._now)
+
+    def _talk(self, connection: socket.socket) -> None:
+        if self._context is not None:
+            connection = self._context.wrap_socket(connection, server_side=True)
+        heard = b""
+        with connection:
+            try:
+                heard = connection.recv(4096)
+                self.connects.put(heard)
+                for answer in self._answers:
+                    connection.sendall(answer)
+                    heard += (more := connection.recv(4096))
+                    self.asked.put(more)
+                while more := connection.recv(4096):
+                    heard += more
+            finally:
+                self.hung_up.put(heard)
 
 
 class Bystander:
@@ -229,8 +251,8 @@ def connect(ear: Ear, closing: ExitStack) -> Callable[..., Broker]:
 
 @pytest.fixture
 def script(closing: ExitStack) -> Callable[..., Script]:
-    def make(*answers: bytes) -> Script:
-        made = Script(*answers)
+    def make(*answers: bytes, context: ssl.SSLContext | None = None) -> Script:
+        made = Script(*answers, context=context)
         closing.callback(made.close)
         return made
 
@@ -238,6 +260,17 @@ def script(closing: ExitStack) -> Callable[..., Script]:
 
 
 ACCEPTED = b"\x20\x02\x00\x00"
+GRANTED = b"\x90\x05\x00\x01\x01\x01\x01"
+
+
+def published(payload: bytes, mid: int) -> bytes:
+    """A PUBLISH with QoS 1 on the coin's topic."""
+    body = len(COIN).to_bytes(2, "big") + COIN.encode() + mid.to_bytes(2, "big") + payload
+    return bytes([0x32, len(body)]) + body
+
+
+def acknowledged(mid: int) -> bytes:
+    return b"\x40\x02" + mid.to_bytes(2, "big")
 
 
 def test_a_message_arrives_with_its_topic_and_bytes(
@@ -281,10 +314,13 @@ def test_a_broker_that_goes_away_and_comes_back_is_told_of_once_each(
 def test_what_was_not_acknowledged_comes_again(
     cable: Cable, bystander: Bystander, connect: Callable[..., Broker], ear: Ear
 ) -> None:
-    connect(cable.port)
+    kiosk = connect(cable.port)
     ear.up()
     bystander.publish(b"one")
     first = ear.message()
+    # The status goes the way that an acknowledgement would: when it is through, that is too.
+    kiosk.announce("online")
+    bystander.status()
     cable.cut()
     again = ear.message()
     assert (again.topic, again.payload) == (first.topic, first.payload)
@@ -298,7 +334,6 @@ def test_what_was_acknowledged_does_not_come_again(
     ear.up()
     bystander.publish(b"one")
     kiosk.ack(ear.message().receipt)
-    # The status goes the same way behind the acknowledgement: when it is through, both are.
     kiosk.announce("online")
     bystander.status()
     cable.cut()
@@ -308,20 +343,42 @@ def test_what_was_acknowledged_does_not_come_again(
 
 
 def test_an_acknowledgement_is_not_sent_over_another_connection(
-    cable: Cable, bystander: Bystander, connect: Callable[..., Broker], ear: Ear
+    script: Callable[..., Script], connect: Callable[..., Broker], ear: Ear
 ) -> None:
-    kiosk = connect(cable.port)
-    ear.up()
-    bystander.publish(b"one")
+    # This broker begins to count anew with each connection: the old receipt fits the number.
+    repeating = script(ACCEPTED, GRANTED + published(b"one", mid=7))
+    kiosk = connect(repeating.port)
     old = ear.message().receipt
-    cable.cut()
-    # The broker counts its packets anew: the old receipt may well fit the same number.
-    assert ear.message().payload == b"one"
+    repeating.cut()
+    assert acknowledged(7) not in repeating.hung_up.get(timeout=WAIT_S)
+    new = ear.message().receipt
     kiosk.ack(old)
+    kiosk.stop()
+    assert acknowledged(7) not in repeating.hung_up.get(timeout=WAIT_S)
+    assert isinstance(old, Receipt)
+    assert isinstance(new, Receipt)
+    assert (old.mid, old.qos) == (new.mid, new.qos) == (7, 1)
+
+
+def test_an_acknowledgement_is_sent_over_its_own_connection(
+    script: Callable[..., Script], connect: Callable[..., Broker], ear: Ear
+) -> None:
+    sending = script(ACCEPTED, GRANTED + published(b"one", mid=7))
+    kiosk = connect(sending.port)
+    kiosk.ack(ear.message().receipt)
+    kiosk.stop()
+    assert acknowledged(7) in sending.hung_up.get(timeout=WAIT_S)
+
+
+def test_nothing_is_sent_before_the_broker_has_granted_the_topics(
+    script: Callable[..., Script], connect: Callable[..., Broker], ear: Ear
+) -> None:
+    refusing = script(ACCEPTED, b"\x90\x05\x00\x01\x80\x80\x80")
+    kiosk = connect(refusing.port)
     kiosk.announce("online")
-    bystander.status()
-    cable.cut()
-    assert ear.message().payload == b"one"
+    for _ in range(3):
+        assert b"online" not in refusing.hung_up.get(timeout=WAIT_S)
+    ear.down()
 
 
 def test_an_acknowledgement_needs_a_receipt(
@@ -401,7 +458,7 @@ def test_a_broker_that_hangs_up_on_the_account_sends_the_operator_to_the_passwor
 @pytest.mark.parametrize(
     ("code", "told"),
     [
-        (1, "ended the connection without an answer"),
+        (1, "does not speak MQTT 3.1.1"),
         (2, "refused this cabinet: it does not accept the client id"),
         (3, "refused this cabinet: it is out of service"),
         (4, "refused the password: check username and password in [broker]"),
@@ -439,32 +496,56 @@ def test_a_refused_topic_is_no_connection(
     refusing.connects.get(timeout=WAIT_S)  # it tries again
 
 
+NO_MQTT = "does not speak MQTT 3.1.1: check host and port in [broker]"
+
+
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "told"),
     [
-        b"HTTP/1.1 400 Bad Request\r\n\r\n",
-        b"\x20\x00",
-        b"\x20\xff\xff\xff\xff\xff",
-        ACCEPTED + b"\x90\x03\x00\x01\x77",
-        ACCEPTED + b"\x30\x02\x00\x09",
+        # It looks like the beginning of a longer packet.
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not answer as a broker should"),
+        (b"\x20\x00", NO_MQTT),
+        (b"\x20\xff\xff\xff\xff\xff", NO_MQTT),
+        (ACCEPTED + b"\x90\x03\x00\x01\x77", NO_MQTT),
+        (ACCEPTED + b"\x90\x01\x00", NO_MQTT),
+        (ACCEPTED + b"\x30\x02\x00\x09", NO_MQTT),
+        (ACCEPTED + b"\x32\x03\x00\x01\xff", NO_MQTT),
+        (ACCEPTED + b"\x30\x03\x00\x01\xff", NO_MQTT),
+        (ACCEPTED + b"\xf0\x00", NO_MQTT),
     ],
-    ids=["http", "empty connack", "endless length", "unknown grant", "torn publish"],
-)
+    ids=[
+        "http", "empty connack", "endless length", "unknown grant", "torn grant", "torn publish",
+        "publish without a number", "topic that is no text", "unknown packet",
+    ],
+)  # fmt: skip
 def test_what_is_no_mqtt_ends_the_connection_and_not_the_thread(
     script: Callable[..., Script],
     connect: Callable[..., Broker],
     ear: Ear,
     monkeypatch: pytest.MonkeyPatch,
     answer: bytes,
+    told: str,
 ) -> None:
-    # Some of it looks like the beginning of a longer packet.
     monkeypatch.setattr("kiosk.broker._ANSWER_S", 0.1)
     monkeypatch.setattr("kiosk.broker._LOOK_S", 0.02)
     babbling = script(answer)
     connect(babbling.port)
-    assert f"the broker 127.0.0.1:{babbling.port} " in ear.down()
+    assert ear.down() == f"the broker 127.0.0.1:{babbling.port} {told}"
     for _ in range(3):
         babbling.connects.get(timeout=WAIT_S)
+
+
+def test_a_broker_that_hangs_up_instead_of_granting_sends_the_operator_to_the_rights(
+    script: Callable[..., Script], connect: Callable[..., Broker], ear: Ear
+) -> None:
+    ending = script(ACCEPTED)
+    connect(ending.port)
+    ending.asked.get(timeout=WAIT_S)
+    ending.cut()
+    assert ear.down() == (
+        f"the broker 127.0.0.1:{ending.port} ended the connection instead of granting this "
+        "cabinet's topics: check what its account may do"
+    )
 
 
 @pytest.mark.parametrize("answers", [(), (ACCEPTED,)], ids=["no connack", "no suback"])
@@ -479,7 +560,8 @@ def test_a_broker_that_says_nothing_is_left_after_a_while(
     monkeypatch.setattr("kiosk.broker._LOOK_S", 0.02)
     silent = script(*answers)
     connect(silent.port)
-    assert str(silent.port) in ear.down()
+    where = f"127.0.0.1:{silent.port}"
+    assert ear.down() == f"the broker {where} does not answer as a broker should"
     silent.connects.get(timeout=WAIT_S)
     silent.connects.get(timeout=WAIT_S)
 
@@ -657,15 +739,37 @@ def test_over_tls_a_wrong_password_is_named_and_never_shown(
     assert "wrong-one" not in reason
 
 
-def test_over_tls_a_long_message_comes_whole_and_at_once(
-    mosquitto: Mosquitto, connect: Callable[..., Broker], ear: Ear
+def test_over_tls_what_comes_together_is_told_at_once(
+    mosquitto: Mosquitto,
+    secure_directory: Path,
+    script: Callable[..., Script],
+    connect: Callable[..., Broker],
+    ear: Ear,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    kiosk = connect(mosquitto.port, host="localhost", tls=True, ca_file=mosquitto.ca_file)
-    ear.up()
-    # Several packets in one TLS record: what is decrypted already makes no socket readable.
-    for number in range(20):
-        kiosk.publish(COIN, bytes([number]) * 2000, retain=False)
-    assert [ear.message().payload for _ in range(20)] == [bytes([n]) * 2000 for n in range(20)]
+    # In one TLS record: what is decrypted already makes no socket readable.
+    monkeypatch.setattr("kiosk.broker._LOOK_S", 60.0)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(secure_directory / "server.pem", secure_directory / "server.key")
+    sending = script(
+        ACCEPTED, GRANTED + published(b"one", 1) + published(b"two", 2), context=context
+    )
+    connect(sending.port, host="localhost", tls=True, ca_file=mosquitto.ca_file)
+    assert [ear.message().payload, ear.message().payload] == [b"one", b"two"]
+
+
+def test_a_connection_whose_tls_failed_is_closed_before_the_next_try(
+    script: Callable[..., Script], ear: Ear, closing: ExitStack
+) -> None:
+    babbling = script(b"220 no TLS here, and a line that is long enough\r\n")
+    settings = BrokerConfig.model_validate(
+        {"host": "127.0.0.1", "port": babbling.port, "password": PASSWORD}
+    )
+    kiosk = Broker(settings, CABINET, ear.put, wait=lambda _tries: 60.0)
+    closing.callback(kiosk.stop)
+    kiosk.start()
+    assert "does not speak TLS" in ear.down()
+    babbling.hung_up.get(timeout=WAIT_S)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,203 @@
+"""From the webhook to the coin: how long a player waits for us, and where the time goes.
+
+The floor is what the design cannot do without, measured in the same run on the same parts: one
+MQTT QoS 1 round trip (publish, arrival, PUBACK) through the same broker, and as many commits as a
+payment needs before its first edge (two in the cabinet's journal, two in the cloud's ledger).
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import paho.mqtt.client as mqtt
+import requests
+from paho.mqtt.enums import CallbackAPIVersion
+from stripe import WebhookSignature
+
+from benchmarks import parts
+from benchmarks.rows import Row, middle, spread
+from cloud.core.orders import Order, OrderState
+from cloud.sqlite_store import SqliteLedger
+from kiosk import config
+from kiosk.config import BrokerConfig
+from kiosk.core.entries import Entry, Kind
+from kiosk.engine import Engine
+from kiosk.journal import Journal
+from sandbox.server import Ready
+
+PAYMENTS = 220
+WARM_UP = 20
+
+
+def run() -> list[Row]:
+    """Pays ``PAYMENTS`` times and measures each."""
+    marks = _Marks()
+    insert = SqliteLedger.insert
+
+    def marked_insert(store: SqliteLedger, item: Any) -> bool:
+        done = insert(store, item)
+        if isinstance(item, Order):
+            marks("stored")
+        return done
+
+    SqliteLedger.insert = marked_insert  # type: ignore[assignment, method-assign]
+    try:
+        with parts.sandbox() as (_, ready, data):
+            settings = config.load(parts.cabinet_config(data, "cab001"))
+            with parts.kiosk(settings, marks) as engine:
+                payer = _Payer(ready, engine, marks)
+                walks = [payer.pay() for _ in range(WARM_UP + PAYMENTS)][WARM_UP:]
+            trips = _round_trips(settings.broker, len(walks))
+            commits = _commits(data, len(walks))
+    finally:
+        SqliteLedger.insert = insert  # type: ignore[method-assign]
+    whole = [walk["edge"] - walk["sent"] for walk in walks]
+    floor = [a + b for a, b in zip(trips, commits, strict=True)]
+    rows = [
+        Row("webhook → first relay edge, p50/p95/p99", spread(whole),
+            f"{middle(whole) / middle(floor):.1f} × floor", f"{len(whole)} payments"),
+        Row("floor: MQTT round trip + 4 commits", spread(floor), "1", ""),
+        Row("  of it the MQTT round trip", spread(trips)),
+        Row("  of it the commits", spread(commits)),
+    ]  # fmt: skip
+    steps = ["sent", "stored", "arrived", "claim written", "claim answered", "edge"]
+    told = {
+        "stored": "signature, Stripe asked, order stored",
+        "arrived": "published, and arrived at the kiosk",
+        "claim written": "claim id in the journal",
+        "claim answered": "claim over HTTP, ledger's commit",
+        "edge": "two lines in the journal, relay closed",
+    }
+    for before, after in itertools.pairwise(steps):
+        times = [walk[after] - walk[before] for walk in walks]
+        share = f"{100 * middle(times) / middle(whole):.0f} %"
+        rows.append(Row(f"  {before} → {after}", spread(times), share, told[after]))
+    return rows
+
+
+class _Marks:
+    """When the payment of now passed each step; the first time counts."""
+
+    def __init__(self) -> None:
+        self.times: dict[str, float] = {}
+
+    def __call__(self, step: str) -> None:
+        self.times.setdefault(step, time.perf_counter())
+
+
+class _Payer:
+    """A phone that pays by the checkout page, and a Stripe whose webhooks we send ourselves."""
+
+    def __init__(self, ready: Ready, engine: Engine, marks: _Marks) -> None:
+        self._ready = ready
+        self._engine = engine
+        self._marks = marks
+        self._phone = requests.Session()
+        self._webhooks = requests.Session()
+        self._numbers = itertools.count(1)
+        requests.post(
+            f"{ready.stripe}/_control/delivery",
+            json={"never": True},
+            headers={"Authorization": f"Bearer {ready.stripe_key}"},
+            timeout=5,
+        ).raise_for_status()
+
+    def pay(self) -> dict[str, float]:
+        """One payment; returns when it passed each step."""
+        offer = self._engine.state.offer
+        assert offer is not None
+        page = self._phone.get(offer.url, timeout=5)
+        form = {"quantity": "1", "card": "4242424242424242", "do": "pay"}
+        paid = self._phone.post(page.url, data=form, allow_redirects=False, timeout=5)
+        session_id = parse_qs(urlsplit(paid.headers["Location"]).query)["session_id"][0]
+        subject = {"id": session_id, "payment_link": offer.url.rpartition("/")[2]}
+        body = json.dumps(
+            {
+                "id": f"evt_bench_{next(self._numbers)}",
+                "type": "checkout.session.completed",
+                "created": int(time.time()),
+                "data": {"object": subject},
+            }
+        )
+        secret = self._ready.webhook_secret
+        header = WebhookSignature.generate_signature_header(body, secret)
+        self._marks.times.clear()
+        self._marks("sent")
+        self._webhooks.post(
+            f"{self._ready.api}/addCredit",
+            data=body,
+            headers={"Stripe-Signature": header, "Content-Type": "application/json"},
+            timeout=5,
+        ).raise_for_status()
+        parts.wait_for(lambda: "edge" in self._marks.times, "the coin")
+        parts.wait_for(lambda: not self._engine.state.book.jobs, "the settle")
+        return dict(self._marks.times)
+
+
+def _round_trips(settings: BrokerConfig, count: int) -> list[float]:
+    """Seconds from a publish to its arrival at another client and its PUBACK, whichever is last."""
+    arrived = threading.Event()
+    ready = threading.Event()
+
+    def client(name: str) -> mqtt.Client:
+        made = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=mqtt.MQTTv311)
+        made.username_pw_set(settings.username, settings.password.get_secret_value())
+        made.on_subscribe = lambda *_: ready.set()
+        made.on_message = lambda *_: arrived.set()
+        made.connect(settings.host, settings.port)
+        made.loop_start()
+        return made
+
+    listener, talker = client("bench-listener"), client("bench-talker")
+    try:
+        listener.subscribe("bench/#", qos=1)
+        assert ready.wait(5)
+        times = []
+        for _ in range(count):
+            arrived.clear()
+            begun = time.perf_counter()
+            talker.publish("bench/x", b"x" * 200, qos=1).wait_for_publish(5)
+            assert arrived.wait(5)
+            times.append(time.perf_counter() - begun)
+            # As far apart as the payments are, or nothing but a busy line would be measured.
+            time.sleep(0.03)
+        return times
+    finally:
+        for made in (listener, talker):
+            made.disconnect()
+            made.loop_stop()
+
+
+def _commits(data: Path, count: int) -> list[float]:
+    """Seconds of what a payment commits before its first edge: two in the ledger, two in the
+    journal (the second of two lines)."""
+    ledger = SqliteLedger(data / "bench-ledger.db")
+    book = Journal(data / "bench-journal.db", lambda: ("", 0.0, 0.0))
+    book.open()
+    times = []
+    for number in range(count):
+        order = Order(
+            order_id=f"cs_{number}", machine_id="cab001", state=OrderState.OPEN, quantity=1,
+            credits=1, amount=100, currency="USD", intent_id="pi", held=True, paid_at=0.0,
+            deadline=0.0, hold_until=0.0,
+        )  # fmt: skip
+        name = order.order_id
+        begun = time.perf_counter()
+        ledger.insert(order)
+        book.append(Entry(Kind.CLAIM, name, claim_id="c"))
+        ledger.replace(order, replace(order, state=OrderState.CLAIMED, version=2))
+        book.append(
+            Entry(Kind.CLAIMED, name, credits=1, pulses=1),
+            Entry(Kind.PULSE_BEGINS, name, number=1),
+        )
+        times.append(time.perf_counter() - begun)
+    book.close()
+    ledger.close()
+    return times

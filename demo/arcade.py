@@ -1,0 +1,177 @@
+"""Starts a sandbox, adds a cabinet to it, and starts the cabinet's kiosk."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from demo.processes import Child, ChildFailed
+from sandbox import ports
+from sandbox.server import LOOPBACK
+
+MACHINE = "cab001"
+NAME = "Galaxy Patrol"
+READY_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the demo was asked for. ``page`` is the address of its own page, for phones."""
+
+    data: Path
+    page: str
+    window: bool
+    shots: Path | None
+    verbose: bool
+
+
+class Arcade:
+    """A running sandbox and kiosk. ``start`` once, then ``stop``."""
+
+    def __init__(self, wishes: Wishes) -> None:
+        self._wishes = wishes
+        self._parts = ExitStack()
+        self.record = wishes.data / "relay.jsonl"
+        self.api = ""
+        self.stripe = ""
+        self.stripe_key = ""
+        self.mirror = ""
+        self._token = ""
+        self.children: list[Child] = []
+
+    def start(self) -> None:
+        """Starts everything, or raises :class:`ChildFailed` and has started nothing."""
+        with ExitStack() as parts:
+            sandbox = self._child(
+                parts,
+                "sandbox",
+                ["-m", "sandbox", "--data", str(self._wishes.data), "--port", "0",
+                 "--public-url", self._wishes.page],
+            )  # fmt: skip
+            ready = json.loads(sandbox.line(READY_SECONDS))
+            self.api, self.stripe = ready["api"], ready["stripe"]
+            self.stripe_key = ready["stripe_key"]
+            config = self._config()
+            arguments = ["-m", "kiosk", "run", "--config", str(config)]
+            if self._wishes.shots:
+                arguments += ["--shots", str(self._wishes.shots)]
+            self._child(parts, "kiosk", arguments)
+            self._parts = parts.pop_all()
+
+    def stop(self) -> None:
+        """Stops what was started, the last first."""
+        self._parts.close()
+
+    def check(self) -> None:
+        """Raises :class:`ChildFailed` if a part has ended by itself."""
+        for child in self.children:
+            if not child.running:
+                raise child.failure()
+
+    def state(self) -> dict[str, Any]:
+        """What is on the cabinet's screen; empty while the kiosk starts."""
+        try:
+            answer = requests.get(f"{self.mirror}/state", timeout=5)
+            return dict(answer.json())
+        except requests.RequestException:
+            return {}
+
+    def game_over(self) -> None:
+        """The game in the cabinet has ended: tells the cloud, as the cabinet would."""
+        requests.post(
+            f"{self.api}/gameover",
+            json={"machine_id": MACHINE},
+            headers={"Authorization": f"Bearer {self._token}"},
+            timeout=5,
+        ).raise_for_status()
+
+    def pulses(self) -> int:
+        """How often the relay has closed, by its own record."""
+        if not self.record.exists():
+            return 0
+        edges = [json.loads(line) for line in self.record.read_text().splitlines()]
+        return sum(edge["closed"] for edge in edges)
+
+    def charged(self, session_id: str) -> int:
+        """What Stripe has charged for a Checkout Session, in the smallest unit."""
+        found = requests.get(
+            f"{self.stripe}/v1/checkout/sessions/{session_id}",
+            params={"expand[]": "payment_intent"},
+            headers={"Authorization": f"Bearer {self.stripe_key}"},
+            timeout=5,
+        )
+        found.raise_for_status()
+        return int(found.json()["payment_intent"]["amount_received"])
+
+    def _child(self, parts: ExitStack, name: str, arguments: list[str]) -> Child:
+        child = Child(name, arguments, self._wishes.verbose)
+        parts.callback(child.stop)
+        self.children.append(child)
+        return child
+
+    def _config(self) -> Path:
+        """The cabinet's config file: as ``cloud.admin`` prints it, and this run's own below it."""
+        data = self._wishes.data
+        printed = data / "cabinet.toml"
+        if not printed.exists():
+            told = self._admin("add", MACHINE, "--name", NAME, "--price", "1.00", "--bonus", "5=6")
+            _write_private(printed, told)
+        text = printed.read_text()
+        self._token = next(
+            json.loads(line.partition("=")[2])
+            for line in text.splitlines()
+            if line.startswith("token")
+        )
+        self.mirror = f"http://{LOOPBACK}:{ports.free(LOOPBACK)}"
+        screen = "fullscreen = false\nwidth = 1280\nheight = 720"
+        if not self._wishes.window:
+            screen += "\nheadless = true"
+        text = text.replace("fullscreen = false", screen)
+        text = text.replace(
+            'driver = "simulated"', f'driver = "simulated"\nrecord = {json.dumps(str(self.record))}'
+        )
+        text += f'\n[mirror]\nlisten = "{self.mirror.removeprefix("http://")}"\n'
+        path = data / "kiosk.toml"
+        _write_private(path, text)
+        return path
+
+    def _admin(self, *words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "cloud.admin", "--data", str(self._wishes.data), *words],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise ChildFailed(f"the cabinet could not be added: {done.stderr.strip()}")
+        return done.stdout
+
+
+def _write_private(path: Path, text: str) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+
+
+def wait_until(
+    arcade: Arcade, reached: Callable[[dict[str, Any]], bool], what: str, until: float
+) -> dict[str, Any]:
+    """Waits for a state of the cabinet; raises :class:`TimeoutError` with ``what`` was missing."""
+    while True:
+        arcade.check()
+        state = arcade.state()
+        if "screen" in state and reached(state):
+            return state
+        if time.monotonic() > until:
+            shown = state.get("screen", "nothing")
+            raise TimeoutError(f"{what} did not come: the screen shows {shown}")
+        time.sleep(0.02)
