@@ -13,8 +13,9 @@ _NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTD
 def unreachable(what: str, error: OSError) -> str:
     """A sentence for the operator: why ``what``, for instance ``the cloud``, cannot be reached."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        told = error.verify_message
-        remedy = "this machine's clock" if "valid" in told or "expired" in told else "its address"
+        told = error.verify_message.rstrip(".")
+        clock = "not yet valid" in told or "expired" in told
+        remedy = "this machine's clock" if clock else "its address"
         return f"{what} cannot be trusted, {told}: check {remedy}"
     return f"{what} cannot be reached: {_why(error)}"
 

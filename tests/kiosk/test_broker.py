@@ -566,6 +566,20 @@ def test_a_broker_that_says_nothing_is_left_after_a_while(
     silent.connects.get(timeout=WAIT_S)
 
 
+def test_a_connection_that_died_without_a_sign_is_noticed(
+    script: Callable[..., Script], ear: Ear, closing: ExitStack
+) -> None:
+    dead = script(ACCEPTED, GRANTED)  # and nothing more, not even to a ping
+    settings = BrokerConfig.model_validate(
+        {"host": "127.0.0.1", "port": dead.port, "tls": False, "password": PASSWORD}
+    ).model_copy(update={"keepalive_s": 1})  # less than a config may say
+    kiosk = Broker(settings, CABINET, ear.put)
+    closing.callback(kiosk.stop)
+    kiosk.start()
+    assert ear.next() == BrokerUp()
+    assert ear.down() == f"the connection to the broker 127.0.0.1:{dead.port} broke"
+
+
 def test_the_client_and_its_session_are_the_cabinets_own(
     script: Callable[..., Script], connect: Callable[..., Broker]
 ) -> None:
