@@ -1,0 +1,109 @@
+"""The demo's page: what it shows, and what it passes on to the sandbox and the mirror."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+
+import pytest
+from flask.testing import FlaskClient
+
+from demo.page import create_page
+
+
+class _Behind(BaseHTTPRequestHandler):
+    """Stands for the sandbox and the mirror: tells what it was asked."""
+
+    protocol_version = "HTTP/1.0"
+    go_on = threading.Event()
+
+    def do_GET(self) -> None:
+        if self.path == "/stream":
+            self.send_response(200)
+            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+            self.end_headers()
+            self.wfile.write(b"one")
+            self.wfile.flush()
+            self.go_on.wait(10)
+            self.wfile.write(b"two")
+            return
+        self._tell(b"")
+
+    def do_POST(self) -> None:
+        self._tell(self.rfile.read(int(self.headers["Content-Length"])))
+
+    def _tell(self, body: bytes) -> None:
+        away = self.path.startswith("/pay/away")
+        self.send_response(302 if away else 200)
+        self.send_header("Content-Type", "text/plain")
+        if away:
+            self.send_header("Location", "/receipt?session_id=cs_1")
+        self.end_headers()
+        self.wfile.write(f"{self.command} {self.path} ".encode() + body)
+
+    def log_message(self, *_words: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def client() -> Iterator[FlaskClient]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Behind)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    base = f"http://127.0.0.1:{server.server_address[1]}"
+    over: list[str] = []
+    arcade = SimpleNamespace(
+        api=base, mirror=base, game_over=lambda: over.append("over"), over=over
+    )
+    app = create_page(arcade)  # type: ignore[arg-type]
+    app.testing = True
+    made = app.test_client()
+    made.arcade = arcade  # type: ignore[attr-defined]
+    yield made
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_the_page_shows_the_cabinet_and_a_phone(client: FlaskClient) -> None:
+    page = client.get("/").get_data(as_text=True)
+    for part in ("/cabinet/stream", 'id="phone"', 'id="game-over"', 'id="coins"'):
+        assert part in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_what_the_phone_opens_is_passed_on_both_ways(client: FlaskClient) -> None:
+    assert client.get("/pay/plink_1?a=1&a=2").data == b"GET /pay/plink_1?a=1&a=2 "
+    answer = client.post("/pay/session/cs_1", data={"quantity": "3"})
+    assert answer.data == b"POST /pay/session/cs_1 quantity=3"
+    assert client.get("/receipt?session_id=cs_1").data == b"GET /receipt?session_id=cs_1 "
+
+
+def test_the_way_to_the_receipt_is_not_followed_for_the_phone(client: FlaskClient) -> None:
+    answer = client.post("/pay/away", data={})
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/receipt?session_id=cs_1")
+
+
+def test_a_stream_is_passed_on_as_it_comes(client: FlaskClient) -> None:
+    _Behind.go_on.clear()
+    answer = client.get("/cabinet/stream", buffered=False)
+    pieces = answer.iter_encoded()
+    assert next(iter(pieces)) == b"one"
+    _Behind.go_on.set()
+    assert b"".join(pieces) == b"two"
+    answer.close()
+
+
+def test_the_button_ends_the_game(client: FlaskClient) -> None:
+    assert client.post("/game-over").status_code == 204
+    assert client.arcade.over == ["over"]  # type: ignore[attr-defined]
+    assert client.get("/game-over").status_code == 405
+
+
+def test_parts_that_are_away_are_a_sentence(client: FlaskClient) -> None:
+    client.arcade.mirror = "http://127.0.0.1:9"  # type: ignore[attr-defined]
+    answer = client.get("/cabinet/state")
+    assert answer.status_code == 502
+    assert "does not answer" in answer.get_data(as_text=True)
