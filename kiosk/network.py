@@ -15,7 +15,7 @@ def unreachable(what: str, error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         told = error.verify_message.rstrip(".")
         clock = "not yet valid" in told or "expired" in told
-        remedy = "this machine's clock" if clock else "its address"
+        remedy = "this machine's clock" if clock else "its address and its certificate"
         return f"{what} cannot be trusted, {told}: check {remedy}"
     return f"{what} cannot be reached: {_why(error)}"
 
@@ -30,7 +30,8 @@ def _why(error: OSError) -> str:
     if isinstance(error, _BROKEN_OFF):
         return "it broke the connection off"
     if isinstance(error, ssl.SSLError):
-        return f"it does not speak TLS ({error.reason or 'no reason given'})"
+        # Errors that Python itself raises have no reason.
+        return f"it does not speak TLS ({getattr(error, 'reason', None) or 'no reason given'})"
     if error.errno in _NO_ROUTE:
         return "there is no way to it, check the network"
     return error.strerror or type(error).__name__

@@ -75,7 +75,10 @@ class EmbeddedBroker:
     @property
     def url(self) -> str:
         """The broker's address with its account: a secret."""
-        username, password = quote(self._account.username), quote(self._account.password)
+        username, password = (
+            quote(self._account.username, safe=""),
+            quote(self._account.password, safe=""),
+        )
         return f"mqtt://{username}:{password}@{HOST}:{self.port}"
 
     @property

@@ -49,12 +49,13 @@ def untrusted(told: str) -> ssl.SSLCertVerificationError:
         ),
         (
             untrusted("self-signed certificate"),
-            "the cloud cannot be trusted, self-signed certificate: check its address",
+            "the cloud cannot be trusted, self-signed certificate: "
+            "check its address and its certificate",
         ),
         (
             untrusted("IP address mismatch, certificate is not valid for '127.0.0.1'."),
             "the cloud cannot be trusted, IP address mismatch, certificate is not valid for "
-            "'127.0.0.1': check its address",
+            "'127.0.0.1': check its address and its certificate",
         ),
     ],
 )

@@ -1,0 +1,157 @@
+"""The SAM template: SAM itself takes it, and it serves the contract's calls and no others."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cloud.settings import SettingsError, from_environment
+
+
+class _Loader(yaml.SafeLoader):
+    """Takes CloudFormation's short forms (!Ref, !Sub, …) for what stands behind them."""
+
+
+def _short(loader: _Loader, _suffix: str, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.ScalarNode):
+        return loader.construct_scalar(node)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node)
+    assert isinstance(node, yaml.MappingNode)
+    return loader.construct_mapping(node)
+
+
+_Loader.add_multi_constructor("!", _short)
+
+
+@pytest.fixture
+def file(root: Path) -> Path:
+    return root / "lambda" / "template.yaml"
+
+
+@pytest.fixture
+def template(file: Path) -> dict[str, Any]:
+    loaded = yaml.load(file.read_text(), _Loader)
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+@pytest.fixture
+def validate(need: Callable[..., str], tmp_path: Path) -> Callable[[Path], str]:
+    """What ``sam validate --lint`` has against a template; nothing, if all is well."""
+    sam = need("sam", package="it with `make sam`")
+
+    def run(template: Path) -> str:
+        # With a home of its own and no account: it reads the file, and asks nobody.
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "SAM_CLI_TELEMETRY": "0",
+            "LANG": "C.UTF-8",
+        }
+        done = subprocess.run(
+            [sam, "validate", "--lint", "--region", "eu-west-1", "--template", template],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env=environment,
+            cwd=tmp_path,
+        )
+        return "" if done.returncode == 0 else done.stdout + done.stderr
+
+    return run
+
+
+def functions(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {
+        name: resource["Properties"]
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::Serverless::Function"
+    }
+
+
+def test_sam_is_content(file: Path, validate: Callable[[Path], str]) -> None:
+    assert validate(file) == ""
+
+
+def test_sam_would_find_a_wrong_setting(
+    file: Path, validate: Callable[[Path], str], tmp_path: Path
+) -> None:
+    wrong = tmp_path / "template.yaml"
+    wrong.write_text(file.read_text().replace("RetentionInDays: 30", "RetentionInDays: 31"))
+    assert "31 is not one of" in validate(wrong)
+
+
+def test_its_routes_are_the_contracts(template: dict[str, Any], root: Path) -> None:
+    served = {
+        f"{event['Properties']['Method']} {event['Properties']['Path']}"
+        for function in functions(template).values()
+        for event in function["Events"].values()
+        if event["Type"] == "HttpApi"
+    }
+    contract = (root / "docs" / "protocol.md").read_text()
+    promised = set(re.findall(r"^\| `((?:GET|POST) /[\w-]+)", contract, re.MULTILINE))
+    assert promised
+    assert served == promised
+
+
+def test_its_functions_are_in_the_cloud(template: dict[str, Any]) -> None:
+    for function in functions(template).values():
+        module, name = function["Handler"].rsplit(".", 1)
+        assert callable(getattr(import_module(module), name))
+
+
+def test_the_cloud_is_told_all_that_it_must_know(template: dict[str, Any]) -> None:
+    told = template["Globals"]["Function"]["Environment"]["Variables"]
+    with pytest.raises(SettingsError) as raised:
+        from_environment({})
+    wanted = set(re.findall(r"^([A-Z_]+) is not set", str(raised.value), re.MULTILINE))
+    assert set(told) == wanted
+
+
+def test_no_secret_is_a_parameter(template: dict[str, Any]) -> None:
+    told = template["Globals"]["Function"]["Environment"]["Variables"]
+    for name in ("STRIPE_KEY", "STRIPE_WEBHOOK_SECRET", "MQTT_URL"):
+        assert told[name].startswith("{{resolve:secretsmanager:")
+
+
+def test_a_sweep_ends_before_the_next_begins(template: dict[str, Any]) -> None:
+    [sweep] = [
+        function
+        for function in functions(template).values()
+        if function["Handler"] == "cloud.handler.sweep"
+    ]
+    assert [event["Properties"] for event in sweep["Events"].values()] == [
+        {"Schedule": "rate(1 minute)"}
+    ]
+    assert sweep["Timeout"] < 60
+    assert sweep["EventInvokeConfig"]["MaximumRetryAttempts"] == 0
+
+
+def test_logs_are_kept_for_30_days_and_are_all_that_the_functions_may_write(
+    template: dict[str, Any],
+) -> None:
+    resources = template["Resources"]
+    for function in functions(template).values():
+        assert resources[function["LoggingConfig"]["LogGroup"]]["Properties"] == {
+            "RetentionInDays": 30
+        }
+    [policy] = resources["Role"]["Properties"]["Policies"]
+    allowed = {
+        action for rule in policy["PolicyDocument"]["Statement"] for action in rule["Action"]
+    }
+    assert allowed == {"logs:CreateLogStream", "logs:PutLogEvents"}
+
+
+def test_the_lambda_is_pinned_to_what_the_tests_use(root: Path) -> None:
+    lambdas = set((root / "lambda" / "requirements.txt").read_text().split())
+    assert any(line.startswith("stripe==") for line in lambdas)
+    assert lambdas <= set((root / "requirements.txt").read_text().split())

@@ -1,0 +1,88 @@
+"""The systemd unit: systemd itself takes it, and it says what a cabinet needs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kiosk.cli import main
+from kiosk.config import JournalConfig
+
+PROGRAM = "/opt/arcade-kiosk/bin/kiosk"
+
+
+@pytest.fixture
+def unit(root: Path) -> str:
+    return (root / "systemd" / "arcade-kiosk.service").read_text()
+
+
+def said(unit: str, key: str) -> list[str]:
+    return re.findall(rf"^{key}=(.*)$", unit, re.MULTILINE)
+
+
+def verify(program: str, unit: str, folder: Path) -> str:
+    """What systemd-analyze has against ``unit``; nothing, if all is well."""
+    copy = folder / "arcade-kiosk.service"
+    copy.write_text(unit)
+    done = subprocess.run(
+        [program, "verify", "--man=no", copy], capture_output=True, text=True, timeout=60
+    )
+    # It also tells of units that this machine has of its own.
+    ours = [line for line in done.stderr.splitlines() if "arcade-kiosk" in line]
+    if done.returncode and not ours:
+        return f"exit status {done.returncode}: {done.stderr}"
+    return "\n".join(ours)
+
+
+def test_systemd_is_content(unit: str, need: Callable[..., str], tmp_path: Path) -> None:
+    systemd = need("systemd-analyze", package="systemd")
+    # The kiosk is not installed here; systemd looks whether the program is there.
+    assert verify(systemd, unit.replace(PROGRAM, "/bin/true"), tmp_path) == ""
+
+
+def test_systemd_would_find_an_unknown_setting(
+    unit: str, need: Callable[..., str], tmp_path: Path
+) -> None:
+    systemd = need("systemd-analyze", package="systemd")
+    wrong = unit.replace(PROGRAM, "/bin/true").replace("Restart=always", "Restart=perhaps")
+    assert "restart specifier" in verify(systemd, wrong, tmp_path)
+
+
+@pytest.mark.parametrize("key", ["ExecStart", "ExecStopPost"])
+def test_its_commands_are_the_kiosks(
+    key: str, unit: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [command] = said(unit, key)
+    program, *arguments = command.split()
+    assert program == PROGRAM
+    missing = tmp_path / "kiosk.toml"
+    # Taken by the command line as far as the file, which is not there.
+    assert main([str(missing) if "/" in word else word for word in arguments]) == 1
+    assert str(missing) in capsys.readouterr().err
+
+
+def test_a_dead_kiosk_is_started_for_ever_and_its_relay_opened(unit: str) -> None:
+    assert said(unit, "Restart") == ["always"]
+    assert said(unit, "StartLimitIntervalSec") == ["0"]
+    assert " open-relay " in said(unit, "ExecStopPost")[0]
+
+
+def test_a_cabinet_without_a_network_starts_too(unit: str) -> None:
+    for key in ("Requires", "BindsTo", "Requisite", "Wants", "After"):
+        assert not any("network-online" in value for value in said(unit, key))
+
+
+def test_the_kiosk_may_reach_relay_and_display(unit: str) -> None:
+    groups = said(unit, "SupplementaryGroups")[0].split()
+    assert {"video", "render", "input", "gpio"} <= set(groups)
+    assert {"char-gpiochip rw", "char-drm rw", "char-input rw"} <= set(said(unit, "DeviceAllow"))
+    assert said(unit, "StateDirectory") == ["arcade-kiosk"]
+
+
+def test_its_books_are_where_the_kiosk_keeps_them_by_default(unit: str) -> None:
+    state = Path("/var/lib") / said(unit, "StateDirectory")[0]
+    assert state in JournalConfig().path.parents
