@@ -76,7 +76,7 @@ $(VENV)/.ready: pyproject.toml requirements.txt
 	@echo "Setting up $(VENV) with $(PYTHON) (once, about a minute) ..." >&2
 	@$(call make_venv,$(VENV))
 	@$(call quietly,$(VENV),-r requirements.txt)
-	@$(call quietly,$(VENV),--no-deps -e .)
+	@$(call quietly,$(VENV),--no-deps --no-build-isolation -e .)
 	@touch $@
 
 $(SAM)/.ready: requirements-sam.txt

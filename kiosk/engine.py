@@ -193,28 +193,28 @@ class Engine:
             self._do(effects)
 
     def _do(self, effects: Sequence[Effect]) -> None:
-        """Does the effects in order; those behind a line that can't be written are not done."""
+        """Does the effects in order; those behind a line that can't be written are not done.
+
+        Lines that stand together are written in one commit.
+        """
         lines: list[Entry] = []
-        for effect in effects:
+        for number, effect in enumerate(effects):
             if isinstance(effect, Append):
                 lines.append(effect.entry)
                 continue
-            if not self._written(lines):
+            if lines and not self._written(lines, effects[number:]):
                 return
+            lines.clear()
             self._do_one(effect)
-        self._written(lines)
+        if lines:
+            self._written(lines, ())
 
-    def _written(self, lines: list[Entry]) -> bool:
-        """Writes what has gathered, in one commit."""
-        if not lines:
-            return True
+    def _written(self, lines: Sequence[Entry], behind: Sequence[Effect]) -> bool:
         try:
             self._journal.append(*lines)
         except KioskError as error:
-            self._own.append(JournalFailed(str(error)))
+            self._own.append(JournalFailed(str(error), tuple(behind)))
             return False
-        finally:
-            lines.clear()
         return True
 
     def _do_one(self, effect: Effect) -> None:

@@ -79,7 +79,10 @@ class Journal:
             raise
 
     def append(self, *entries: Entry) -> None:
-        """Writes the lines, all or none, and returns when they are safe."""
+        """Writes the lines, all or none, and returns when they are safe.
+
+        After a failure nothing more can be written until :meth:`open` has read the file again.
+        """
         if self._db is None:
             raise JournalError(f"the journal {self._path} is not open")
         boot_id, monotonic, wall = self._clocks()
@@ -94,8 +97,8 @@ class Journal:
                 self._mark(self._db, entry)
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
-            with suppress(sqlite3.Error):
-                self._db.execute("ROLLBACK")
+            # What is in memory is ahead of the disk now: nothing follows until both are one again.
+            self.close()
             raise JournalError(_sentence(self._path, error)) from error
 
     def close(self) -> None:

@@ -258,13 +258,7 @@ class _Step:
             case JournalOpened():
                 self._journal_opened(event)
             case JournalFailed():
-                self._report("error", f"the journal failed: {event.reason}")
-                self._set(
-                    journal_ready=False,
-                    journal_problem=event.reason,
-                    reopen_journal_at=self.now + self.rules.reopen_s,
-                    pulsing=None,
-                )
+                self._journal_failed(event)
             case RelayReady():
                 self._set(relay_ready=True, relay_problem="", reopen_relay_at=NEVER)
             case RelayFailed():
@@ -324,7 +318,29 @@ class _Step:
             active_at=self.now,
         )
 
+    def _journal_failed(self, event: JournalFailed) -> None:
+        self._report("error", f"the journal failed: {event.reason}")
+        self._set(
+            journal_ready=False,
+            journal_problem=event.reason,
+            reopen_journal_at=self.now + self.rules.reopen_s,
+            pulsing=None,
+        )
+        # What was not done is not under way: it has to be begun again.
+        for effect in event.undone:
+            match effect:
+                case Call():
+                    self._set(under_way=self.state.under_way - {effect.name})
+                case Announce():
+                    self._set(announced="")
+                case ReopenRelay():
+                    self._set(reopen_relay_at=self.now)
+                case _:
+                    continue
+
     def _pulse_made(self, event: PulseMade) -> None:
+        if not self.state.journal_ready:
+            return  # without its line the pulse is ambiguous, and the book will say so
         self._set(pulsing=None, next_pulse_at=self.now + self.rules.off_s, active_at=self.now)
         self._write(Entry(Kind.PULSE_OVER, event.order_id, number=event.number))
         job = self.state.book.jobs[event.order_id]
@@ -414,6 +430,9 @@ class _Step:
                 if status != 200:
                     raise BadMessage(f"no payment link (HTTP {status}): {_error(body)}")
                 self._set(offer=messages.offer(body), offer_stale=False, link_active=True)
+            case "claim" | "settle" if not self.state.journal_ready:
+                # What cannot be written down was not heard: it is asked again.
+                return
             case "claim" if job and job.stage is not Stage.SETTLING:
                 self._claim_answered(job, status, body)
             case "settle" if job and job.stage is Stage.SETTLING:
@@ -604,6 +623,7 @@ class _Step:
         self.effects.append(Call(name, path, {"machine_id": self.rules.machine_id, **body}))
 
     def _write(self, entry: Entry) -> None:
+        assert self.state.journal_ready, f"{entry} would be lost"
         self._set(book=till.apply(self.state.book, entry))
         self.effects.append(Append(entry))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kiosk.core.effects import Call
+from kiosk.core.effects import Call, Effect
 from kiosk.core.entries import Entry
 
 
@@ -22,9 +22,13 @@ class JournalOpened:
 
 @dataclass(frozen=True)
 class JournalFailed:
-    """The journal could not be read or written; nothing that needs it may happen."""
+    """The journal could not be read or written; nothing that needs it may happen.
+
+    ``undone`` are the effects that stood behind the line that could not be written.
+    """
 
     reason: str
+    undone: tuple[Effect, ...] = ()
 
 
 @dataclass(frozen=True)

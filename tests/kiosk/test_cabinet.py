@@ -647,3 +647,16 @@ def test_a_wait_for_the_cloud_is_a_wait_and_no_spin(bench: Bench) -> None:
     before = bench.count
     bench.wait(0.4)
     assert bench.count == before
+
+
+def test_an_answer_that_cannot_be_written_down_is_asked_for_again(bench: Bench) -> None:
+    bench.hint("cs_1")
+    claim = bench.call("claim cs_1")
+    bench.feed(JournalFailed("the disk is full"))
+    lines = len(bench.entries)
+    bench.grant("cs_1")
+    bench.feed(Answered(claim, 409, {"error": "late"}))
+    assert len(bench.entries) == lines
+    bench.feed(JournalOpened(tuple(bench.entries)))
+    bench.grant("cs_1")
+    assert bench.pulses == [("cs_1", 1)]

@@ -307,3 +307,25 @@ def test_views_change_as_things_happen(lab: Lab) -> None:
     lab.answer("settle cs_1", {"state": "settled"})
     order = list(dict.fromkeys(lab.views))
     assert order == [Screen.READY, Screen.PAYING, Screen.CREDITING, Screen.PLAYING]
+
+
+def test_a_call_that_was_not_made_for_a_full_disk_is_made_when_there_is_room(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.start()
+    lab.hint("cs_1")
+    append = lab.journal.append
+
+    def full_at_the_settle(*entries: Entry) -> None:
+        if any(e.kind is Kind.PULSE_OVER for e in entries):
+            raise JournalError("the disk is full: make room")
+        append(*entries)
+
+    monkeypatch.setattr(lab.journal, "append", full_at_the_settle)
+    lab.grant("cs_1", 1)
+    assert not [c for c in lab.calls if c.name == "settle cs_1"]
+    monkeypatch.undo()
+    lab.time += 11
+    lab.engine.handle(Tick())
+    lab.grant("cs_1", 1)
+    assert [c for c in lab.calls if c.name == "settle cs_1"]

@@ -1,0 +1,181 @@
+"""Who may import what: the pure core stays pure, and each library has its one place."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# The packages of the product, with the packages that each may use.
+PACKAGES = {"kiosk": "kiosk", "cloud": "lambda/cloud"}
+OURS = {"kiosk", "cloud", "sandbox", "demo", "benchmarks", "tests"}
+
+# Pure modules: rules over values. They import each other and these.
+PURE = ("kiosk/core/", "lambda/cloud/core/")
+HARMLESS = {
+    "__future__",
+    "collections",
+    "dataclasses",
+    "datetime",
+    "decimal",
+    "enum",
+    "functools",
+    "hashlib",
+    "itertools",
+    "json",
+    "math",
+    "re",
+    "string",
+    "typing",
+}
+# What is not pure without an import, or in spite of it.
+CLOCKS = {"now", "utcnow", "today"}
+DOORS = {"open", "print", "input", "exec", "eval", "__import__"}
+
+# The only places that know a library, folders with a slash at their end.
+PLACES = {
+    "RPi": {"kiosk/hardware/gpio.py"},
+    "aws_lambda_powertools": {"lambda/cloud/api.py"},
+    "babel": {"kiosk/display/money.py"},
+    "paho": {"kiosk/broker.py", "lambda/cloud/mqtt_publisher.py"},
+    "pydantic": {"kiosk/config.py"},
+    # The mirror sends the picture that the display drew.
+    "pygame": {"kiosk/display/", "kiosk/mirror.py"},
+    "requests": {"kiosk/cloud_client.py"},
+    "segno": {"kiosk/display/qr.py"},
+    "sqlite3": {"kiosk/journal.py", "lambda/cloud/sqlite_store.py"},
+    # To check a signature is no I/O, but how is known to Stripe's library.
+    "stripe": {"lambda/cloud/stripe_gateway.py", "lambda/cloud/signatures.py"},
+}
+
+
+def imported(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """The line and the dotted name of everything that is imported, also by a name in a string."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                for alias in names:
+                    yield node.lineno, alias.name
+            case ast.ImportFrom(module=module, names=names, level=level):
+                for alias in names:
+                    yield node.lineno, f"{'.' * level}{module or ''}.{alias.name}"
+            case ast.Call(
+                func=ast.Name(id=name) | ast.Attribute(attr=name),
+                args=[ast.Constant(value=str(module)), *_],
+            ) if name in ("import_module", "__import__"):
+                yield node.lineno, module
+
+
+def impure(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """The line and the name of every call that reads a clock or opens a door to the outside."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name(id=name)) if name in DOORS:
+                yield node.lineno, name
+            case ast.Call(func=ast.Attribute(attr=name)) if name in CLOCKS:
+                yield node.lineno, name
+
+
+def place(library: str, file: str) -> str | None:
+    """Which of the library's places ``file`` belongs to."""
+    for allowed in PLACES[library]:
+        if file == allowed or (allowed.endswith("/") and file.startswith(allowed)):
+            return allowed
+    return None
+
+
+def violations(root: Path) -> Iterator[str]:
+    """A line for each thing that is where it must not be, or not where the table has it."""
+    unused = {(library, allowed) for library, places in PLACES.items() for allowed in places}
+    for package, folder in PACKAGES.items():
+        for path in sorted((root / folder).rglob("*.py")):
+            file = path.relative_to(root).as_posix()
+            tree = ast.parse(path.read_text(), file)
+            pure = file.startswith(PURE)
+            for line, name in imported(tree):
+                top = name.partition(".")[0]
+                if not top:
+                    yield f"{file}:{line} imports {name}: imports are absolute"
+                elif top in OURS - {package}:
+                    yield f"{file}:{line} imports {name}: {package} stands alone"
+                elif pure and top not in HARMLESS and not name.startswith(f"{package}.core."):
+                    yield f"{file}:{line} imports {name}: the core is pure"
+                if top in PLACES:
+                    if found := place(top, file):
+                        unused.discard((top, found))
+                    else:
+                        yield f"{file}:{line} imports {name}: it belongs in {PLACES[top]}"
+            if pure:
+                for line, name in impure(tree):
+                    yield f"{file}:{line} calls {name}: the core is pure"
+    for library, allowed in sorted(unused):
+        yield f"{allowed} imports no {library}: the table of places is out of date"
+
+
+def test_everything_is_imported_where_it_may_be(root: Path) -> None:
+    assert list(violations(root)) == []
+
+
+@pytest.fixture
+def obedient(tmp_path: Path) -> Path:
+    """A small tree that keeps the rules."""
+    for library, places in PLACES.items():
+        for allowed in places:
+            file = tmp_path / (f"{allowed}window.py" if allowed.endswith("/") else allowed)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("a") as code:
+                code.write(f"import {library}\n")
+    for core in PURE:
+        (tmp_path / core).mkdir(parents=True, exist_ok=True)
+    return tmp_path
+
+
+def test_a_tree_that_keeps_the_rules_has_no_violations(obedient: Path) -> None:
+    assert list(violations(obedient)) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "code", "told"),
+    [
+        ("kiosk/app.py", "from cloud import money", "kiosk stands alone"),
+        ("kiosk/app.py", "def late():\n    import sandbox.server", "kiosk stands alone"),
+        ("lambda/cloud/api.py", "from kiosk.core import till", "cloud stands alone"),
+        ("lambda/cloud/api.py", "from tests.fakes import arcade", "cloud stands alone"),
+        ("kiosk/app.py", "from . import engine", "imports are absolute"),
+        ("kiosk/core/till.py", "import time", "the core is pure"),
+        ("kiosk/core/till.py", "import threading", "the core is pure"),
+        ("kiosk/core/till.py", "from pathlib import Path", "the core is pure"),
+        ("kiosk/core/till.py", "from kiosk.journal import Journal", "the core is pure"),
+        ("kiosk/core/till.py", "from kiosk import engine", "the core is pure"),
+        ("lambda/cloud/core/orders.py", "import random", "the core is pure"),
+        ("lambda/cloud/core/orders.py", "import requests", "the core is pure"),
+        ("lambda/cloud/core/orders.py", "from cloud.ledger import Ledger", "the core is pure"),
+        ("kiosk/core/till.py", "from datetime import datetime\ndatetime.now()", "calls now"),
+        ("kiosk/core/till.py", "open('journal')", "calls open"),
+        ("kiosk/engine.py", "from RPi import GPIO", "kiosk/hardware/gpio.py"),
+        ("kiosk/engine.py", "importlib.import_module('RPi.GPIO')", "kiosk/hardware/gpio.py"),
+        ("kiosk/engine.py", "import pygame.display", "kiosk/display/"),
+        ("kiosk/engine.py", "import paho.mqtt.client", "kiosk/broker.py"),
+        ("kiosk/engine.py", "import requests", "kiosk/cloud_client.py"),
+        ("kiosk/engine.py", "import sqlite3", "kiosk/journal.py"),
+        ("lambda/cloud/sweep.py", "import stripe", "stripe_gateway.py"),
+        ("lambda/cloud/sweep.py", "from sqlite3 import connect", "sqlite_store.py"),
+    ],
+)
+def test_a_planted_violation_is_found(obedient: Path, file: str, code: str, told: str) -> None:
+    planted = obedient / file
+    planted.parent.mkdir(parents=True, exist_ok=True)
+    with planted.open("a") as added:
+        added.write(code + "\n")
+    found = list(violations(obedient))
+    assert found
+    assert all(line.startswith(f"{file}:") for line in found)
+    assert any(told in line for line in found)
+
+
+def test_a_place_that_does_not_use_its_library_is_found(obedient: Path) -> None:
+    (obedient / "kiosk/journal.py").write_text("")
+    [found] = violations(obedient)
+    assert found.startswith("kiosk/journal.py imports no sqlite3")

@@ -1,0 +1,86 @@
+"""The wheel: the kiosk, its assets and nothing else, runnable from any folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from kiosk import __version__
+
+
+def run(*command: str | Path, folder: Path) -> str:
+    """What ``command`` prints, in ``folder`` and with no way to the clone."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this clone, built without the network."""
+    folder = tmp_path_factory.mktemp("wheel")
+    run(
+        *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"),
+        *("--no-index", "--wheel-dir", folder, root),
+        folder=folder,
+    )
+    [made] = folder.glob("*.whl")
+    return made
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The programs' folder of a new environment with the wheel; the rest is borrowed from ours."""
+    home = tmp_path_factory.mktemp("installed") / "environment"
+    run(sys.executable, "-m", "venv", "--without-pip", home, folder=wheel.parent)
+    python = home / "bin" / "python"
+    run(
+        *(sys.executable, "-m", "pip", "--python", python, "install"),
+        *("--quiet", "--no-deps", "--no-index", wheel),
+        folder=wheel.parent,
+    )
+    # A plain folder at the end of the path: an editable install in it does not count.
+    site = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", folder=home)
+    Path(site.strip(), "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return home / "bin"
+
+
+def test_the_wheel_holds_the_kiosk_its_assets_and_nothing_else(wheel: Path, root: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {name.partition("/")[0] for name in names} == {
+        "kiosk",
+        f"arcade_kiosk-{__version__}.dist-info",
+    }
+    assets = {
+        f"kiosk/assets/{file.relative_to(root / 'assets').as_posix()}"
+        for file in (root / "assets").rglob("*")
+        if file.is_file()
+    }
+    assert assets
+    assert assets <= names
+
+
+def test_the_command_runs_from_another_folder(installed: Path, tmp_path: Path) -> None:
+    assert run(installed / "kiosk", "--version", folder=tmp_path) == f"kiosk {__version__}\n"
+    assert "open-relay" in run(installed / "kiosk", "--help", folder=tmp_path)
+
+
+def test_the_installed_kiosk_draws_with_its_own_assets(installed: Path, tmp_path: Path) -> None:
+    code = (
+        "from kiosk import assets\n"
+        "from kiosk.display.painter import Painter\n"
+        "Painter((800, 480), 'Galaxy Patrol')\n"
+        "print(assets.path('fonts/Bungee-Regular.ttf'))"
+    )
+    printed = run(installed / "python", "-c", code, folder=tmp_path)
+    assert printed.splitlines()[-1].startswith(str(installed.parent.resolve()))
+    assert printed.splitlines()[-1].endswith("kiosk/assets/fonts/Bungee-Regular.ttf")
