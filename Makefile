@@ -50,8 +50,11 @@ check: $(VENV)/.ready ## format, lint, types, and what systemd and SAM say of th
 bench: $(VENV)/.ready ## the measurements, as a table
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-sim: $(VENV)/.ready ## the simulated arcade; ARGS="--runs 10000 --seed 7"
-	@$(BIN)/python -m tests.simulation $(ARGS)
+SEED ?= 0
+RUNS ?= 300
+CABINETS ?= 2
+sim: $(VENV)/.ready ## the simulated arcade with all faults on; SEED= RUNS= CABINETS=
+	@$(BIN)/python -m tests.simulation --seed $(SEED) --runs $(RUNS) --cabinets $(CABINETS) $(ARGS)
 
 format: $(VENV)/.ready ## puts the code into its form
 	@$(BIN)/ruff format .

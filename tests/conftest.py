@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.plugins.stripe_description"]
+
 ROOT = Path(__file__).parent.parent
 PATIENCE = 3.0
 

@@ -31,10 +31,7 @@ FOLDERS = r"(?:\.ci|assets|benchmarks|demo|docs|kiosk|lambda|systemd|tests)"
 
 @pytest.fixture(scope="session")
 def pages(root: Path) -> list[Path]:
-    return [
-        *(root / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
-        *sorted((root / "docs").rglob("*.md")),
-    ]
+    return [*sorted(root.glob("*.md")), *sorted((root / "docs").rglob("*.md"))]
 
 
 @pytest.fixture(scope="session")
@@ -171,8 +168,9 @@ def test_a_wrong_command_would_be_found(command: str, told: str, targets: set[st
 
 
 def test_commands_are_read_from_fenced_blocks() -> None:
-    page = "```console\n$ make demo\nhere it is\n```\n```sh\n# first\nkiosk run \\\n  --config x\n```\n"
-    assert list(commands(page)) == ["make demo", "kiosk run    --config x"]
+    console = "```console\n$ make demo\nhere it is\n```\n"
+    shell = "```sh\n# first\nkiosk check \\\n--config x\n```\n"
+    assert list(commands(console + shell)) == ["make demo", "kiosk check  --config x"]
 
 
 def test_broken_links_and_missing_files_would_be_found(tmp_path: Path) -> None:

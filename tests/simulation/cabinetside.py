@@ -24,7 +24,7 @@ from kiosk.engine import Engine, Inbox
 from kiosk.errors import KioskError
 from kiosk.hardware import RelayError
 from kiosk.journal import Journal
-from tests.simulation.cloudside import CloudSide
+from tests.simulation.cloudside import EPOCH, CloudSide
 from tests.simulation.world import PowerCut, World
 
 TIMEOUT = 5.0
@@ -335,6 +335,11 @@ class Cabinet:
         delay = 0.03
         if faults.strike("request late"):
             delay += faults.size("request late", 0.1, TIMEOUT)
+        if call.name.startswith("claim ") and faults.strike("claim at the deadline"):
+            order = self.cloud.ledger.order(call.name.partition(" ")[2])
+            if order:
+                delay = max(delay, order.deadline - EPOCH - self.world.now - 0.05)
+                self.world.at(delay + 0.01, self.cloud.sweep_now, in_cloud=True)
         self.world.at(delay, arrive, in_cloud=True)
         if faults.strike("request twice"):
             self.world.at(delay + 0.2, arrive, in_cloud=True)

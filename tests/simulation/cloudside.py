@@ -158,10 +158,11 @@ class CloudSide:
         if self.world.faults.strike("sweep left out"):
             return
         if self.world.faults.strike("two sweeps at once"):
-            self.world.at(0.5, self._sweep, in_cloud=True)
-        self._sweep()
+            self.world.at(0.5, self.sweep_now, in_cloud=True)
+        self.sweep_now()
 
-    def _sweep(self) -> None:
+    def sweep_now(self) -> None:
+        """One sweep by another Lambda."""
         try:
             with self._lambda() as cloud:
                 cloud.sweep()

@@ -66,7 +66,7 @@ class Faults:
         """How long the fault that struck last takes; short ones are likelier."""
         number = self._chances[kind]
         share = random.Random(f"{self._seed}:{kind}:{number}").random()
-        return low * (high / low) ** share
+        return low * float((high / low) ** share)
 
 
 @dataclass(order=True)

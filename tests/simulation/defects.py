@@ -1,0 +1,225 @@
+"""Deliberate defects, to prove that the simulation can fail: each breaks the code in one way."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cloud import api, purchases, settlement, sqlite_store, sweep
+from cloud.core import orders
+from cloud.core.orders import Order, OrderState
+from cloud.stripe_gateway import StripeUnavailable
+from kiosk import engine
+from kiosk.core import cabinet, till
+from kiosk.core.effects import Acknowledge, Append, Effect, Pulse
+from kiosk.core.entries import Entry, Kind
+from kiosk.core.till import Till
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+DEFECTS: dict[str, Plant] = {}
+
+
+def defect(name: str) -> Callable[[Plant], Plant]:
+    """Gives a defect its name."""
+
+    def keep(plant: Plant) -> Plant:
+        DEFECTS[name] = plant
+        return plant
+
+    return keep
+
+
+@defect("a message is acknowledged before the journal holds it")
+def _acknowledge_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    do = engine.Engine._do
+
+    def hasty(self: engine.Engine, effects: Sequence[Effect]) -> None:
+        first = [e for e in effects if isinstance(e, Acknowledge)]
+        do(self, [*first, *(e for e in effects if e not in first)])
+
+    monkeypatch.setattr(engine.Engine, "_do", hasty)
+
+
+@defect("a hint makes pulses without a claim")
+def _pulse_without_claim(monkeypatch: pytest.MonkeyPatch) -> None:
+    hint = cabinet._Step._hint
+
+    def trusting(self: cabinet._Step, order_id: str) -> None:
+        new = not self.state.book.knows(order_id)
+        hint(self, order_id)
+        if new and order_id in self.state.book.jobs:
+            self._write(Entry(Kind.CLAIMED, order_id, credits=1, pulses=1))
+            self._set(confirmed=self.state.confirmed | {order_id})
+
+    monkeypatch.setattr(cabinet._Step, "_hint", trusting)
+
+
+@defect("the relay closes before its line is written")
+def _pulse_before_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    do = engine.Engine._do
+
+    def hasty(self: engine.Engine, effects: Sequence[Effect]) -> None:
+        pulses = [e for e in effects if isinstance(e, Pulse)]
+        lines = [e for e in effects if isinstance(e, Append)]
+        if pulses:
+            rest = [e for e in effects if e not in pulses and e not in lines]
+            do(self, [*pulses, *lines, *rest])
+        else:
+            do(self, effects)
+
+    monkeypatch.setattr(engine.Engine, "_do", hasty)
+
+
+@defect("a refund carries no idempotency key and looks at nothing")
+def _no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = itertools.count()
+
+    def blind(self: settlement.Settlement, order: Order, due: int, key: str) -> int:
+        give_back = order.amount - due
+        if give_back:
+            self._stripe.refund(order.intent_id, give_back, f"{key}:{next(numbers)}")
+        return due
+
+    monkeypatch.setattr(settlement.Settlement, "_refund", blind)
+
+
+@defect("the ledger replaces an order without its condition")
+def _no_condition(monkeypatch: pytest.MonkeyPatch) -> None:
+    strict = sqlite_store.SqliteLedger.replace
+
+    def lax(self: sqlite_store.SqliteLedger, old: Any, new: Any) -> bool:
+        stored = self.order(old.order_id) if isinstance(old, Order) else None
+        return strict(self, stored or old, new)
+
+    monkeypatch.setattr(sqlite_store.SqliteLedger, "replace", lax)
+
+
+@defect("a restart forgets the pulse that was under way, and makes it again")
+def _repeat_a_pulse(monkeypatch: pytest.MonkeyPatch) -> None:
+    fold = till.fold
+
+    def forgetful(entries: Any) -> Till:
+        book = fold(entries)
+        jobs = {name: replace(job, begun=job.made) for name, job in book.jobs.items()}
+        return replace(book, jobs=jobs)
+
+    monkeypatch.setattr(till, "fold", forgetful)
+
+
+@defect("a settle that got no answer is not sent again")
+def _settle_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    away = cabinet._Step._cloud_is_away
+
+    def careless(self: cabinet._Step, name: str, reason: str) -> None:
+        away(self, name, reason)
+        kind, _, order_id = name.partition(" ")
+        if kind == "settle" and self.state.journal_ready and order_id in self.state.book.jobs:
+            self._write(Entry(Kind.SETTLED, order_id))
+
+    monkeypatch.setattr(cabinet._Step, "_cloud_is_away", careless)
+
+
+@defect("every webhook is answered with 200, also if nothing was stored")
+def _always_200(monkeypatch: pytest.MonkeyPatch) -> None:
+    take = api.Api._webhook
+
+    def polite(self: api.Api) -> dict[str, str]:
+        try:
+            return take(self)
+        except Exception:  # noqa: BLE001 – that is the defect
+            return {"message": "thank you"}
+
+    monkeypatch.setattr(api.Api, "_webhook", polite)
+
+
+@defect("an event that comes again makes its order again")
+def _insert_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    paid = purchases.Purchases._paid
+    insert = sqlite_store.SqliteLedger.insert
+
+    def forgetful(self: purchases.Purchases, event: Any) -> str:
+        known = self._ledger.order
+        self._ledger.order = lambda order_id: None  # type: ignore[method-assign]
+        try:
+            return paid(self, event)
+        finally:
+            self._ledger.order = known  # type: ignore[method-assign]
+
+    def overwrite(self: sqlite_store.SqliteLedger, item: Any) -> bool:
+        stored = self.order(item.order_id) if isinstance(item, Order) else None
+        return self.replace(stored, item) if stored else insert(self, item)
+
+    monkeypatch.setattr(purchases.Purchases, "_paid", forgetful)
+    monkeypatch.setattr(sqlite_store.SqliteLedger, "insert", overwrite)
+
+
+@defect("the whole amount is charged, however few pulses were made")
+def _charge_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        orders, "due", lambda order: 0 if order.state.value.startswith("releas") else order.amount
+    )
+
+
+@defect("an ambiguous pulse is charged")
+def _charge_ambiguous(monkeypatch: pytest.MonkeyPatch) -> None:
+    settle = cabinet._Step._settle
+
+    def greedy(self: cabinet._Step, job: Any) -> None:
+        self.rules = replace(self.rules, charge_ambiguous=True)
+        settle(self, job)
+
+    monkeypatch.setattr(cabinet._Step, "_settle", greedy)
+
+
+@defect("the sweep does not finish what a crash left")
+def _lazy_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    look = sweep.Sweep._order
+
+    def lazy(self: sweep.Sweep, order: Order) -> str:
+        if order.state in (OrderState.SETTLING, OrderState.RELEASING):
+            return ""
+        return look(self, order)
+
+    monkeypatch.setattr(sweep.Sweep, "_order", lazy)
+
+
+@defect("an order is called settled although Stripe did not answer")
+def _settled_on_trust(monkeypatch: pytest.MonkeyPatch) -> None:
+    charge = settlement.Settlement._charge
+
+    def hopeful(self: settlement.Settlement, order: Order, due: int) -> int:
+        try:
+            return charge(self, order, due)
+        except StripeUnavailable:
+            return due
+
+    monkeypatch.setattr(settlement.Settlement, "_charge", hopeful)
+
+
+@defect("a restart goes on without asking the cloud how old the order is")
+def _resume_blindly(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = cabinet._Step._journal_opened
+
+    def confident(self: cabinet._Step, event: Any) -> None:
+        opened(self, event)
+        self._set(confirmed=frozenset(self.state.book.jobs))
+
+    monkeypatch.setattr(cabinet._Step, "_journal_opened", confident)
+
+
+@defect("a line that could not be written is taken for written")
+def _ignore_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = engine.Engine._written
+
+    def careless(self: engine.Engine, lines: Any, behind: Any) -> bool:
+        before = len(self._own)
+        if not written(self, lines, behind):
+            while len(self._own) > before:
+                self._own.pop()
+        return True
+
+    monkeypatch.setattr(engine.Engine, "_written", careless)
