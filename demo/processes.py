@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 TAIL = 12
 PATIENCE = 5.0
@@ -22,10 +22,17 @@ class ChildFailed(Exception):
 class Child:
     """A Python module run as a program of its own, in a process group of its own.
 
-    Its standard error is kept (the last lines) and passed on if ``verbose``.
+    Its standard error is kept (the last lines) and passed on if ``verbose``. ``environment`` adds
+    to this process's own.
     """
 
-    def __init__(self, name: str, arguments: Sequence[str], verbose: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        verbose: bool,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.name = name
         self._verbose = verbose
         self._tail: deque[str] = deque(maxlen=TAIL)
@@ -38,6 +45,7 @@ class Child:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            env={**os.environ, **(environment or {})},
         )
         self._readers = [
             threading.Thread(target=self._read_errors, daemon=True),
@@ -50,6 +58,10 @@ class Child:
     def running(self) -> bool:
         """Whether it has not ended."""
         return self._process.poll() is None
+
+    def ended(self, patience: float) -> int:
+        """Waits until it ends by itself; returns its exit status, below 0 for a signal."""
+        return self._process.wait(patience)
 
     def line(self, patience: float) -> str:
         """The next line of its standard output."""

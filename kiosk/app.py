@@ -7,12 +7,13 @@ put events into the engine's queue.
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 import time
 from pathlib import Path
 
-from kiosk import __version__, hardware, journal
+from kiosk import __version__, dying, hardware, journal
 from kiosk.broker import Broker
 from kiosk.cloud_client import CloudClient
 from kiosk.config import Config
@@ -38,6 +39,12 @@ def run(config: Config, shots: Path | None = None) -> int:
     book = journal.Journal(
         config.journal.path, lambda: (journal.boot_id(), time.monotonic(), time.time())
     )
+    fate = dying.fate(os.environ)
+
+    def make_relay() -> hardware.Relay:
+        relay = hardware.build(config.relay, time.monotonic)
+        return dying.MortalRelay(relay, fate) if fate else relay
+
     # The engine and those who tell it things need each other: its queue is there first.
     inbox = Inbox()
     broker = Broker(config.broker, rules.machine_id, inbox.put)
@@ -46,8 +53,8 @@ def run(config: Config, shots: Path | None = None) -> int:
         inbox=inbox,
         rules=rules,
         on_s=config.relay.on_ms / 1000,
-        journal=book,
-        make_relay=lambda: hardware.build(config.relay, time.monotonic),
+        journal=dying.MortalBook(book, fate) if fate else book,
+        make_relay=make_relay,
         line=broker,
         cloud=client,
         nature=SystemNature(),

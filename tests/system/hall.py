@@ -1,0 +1,154 @@
+"""Real processes: one sandbox, and kiosks that come and go."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import requests
+
+from cloud.core.orders import FINISHED, Order
+from cloud.sqlite_store import SqliteLedger
+from demo import player
+from demo.processes import Child
+from sandbox import ports
+
+PATIENCE = 20.0
+T = TypeVar("T")
+
+
+def until(look: Callable[[], T], what: str, patience: float = PATIENCE) -> T:
+    """Waits until ``look`` finds something."""
+    end = time.monotonic() + patience
+    while not (found := look()):
+        assert time.monotonic() < end, f"{what} did not come in {patience:.0f} s"
+        time.sleep(0.01)
+    return found
+
+
+@dataclass(frozen=True)
+class Cabinet:
+    """A cabinet's files, and where its mirror is."""
+
+    machine_id: str
+    config: Path
+    record: Path
+    journal: Path
+    mirror: str
+
+    def closings(self) -> int:
+        """How often the relay has closed in all its lives."""
+        if not self.record.exists():
+            return 0
+        lines = self.record.read_text().splitlines()
+        return sum(json.loads(line)["closed"] for line in lines)
+
+    def state(self) -> dict[str, Any]:
+        """What is on its screen; empty while it is off."""
+        try:
+            return dict(requests.get(f"{self.mirror}/state", timeout=5).json())
+        except requests.RequestException:
+            return {}
+
+    def shows(self, screen: str) -> bool:
+        return self.state().get("screen") == screen
+
+
+class Hall:
+    """A sandbox in ``data``, that can be stopped, killed and started again."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.sandbox: Child | None = None
+        self.ready: dict[str, str] = {}
+        self.kiosks: list[Child] = []
+
+    def open(self, environment: dict[str, str] | None = None) -> None:
+        """Starts the sandbox; the second time it is where it was."""
+        self.sandbox = Child(
+            "sandbox",
+            ["-m", "sandbox", "--data", str(self.data), "--sweep-seconds", "1"],
+            verbose=False,
+            environment=environment,
+        )
+        self.ready = json.loads(self.sandbox.line(PATIENCE))
+
+    def close(self) -> None:
+        for kiosk in self.kiosks:
+            kiosk.stop()
+        if self.sandbox:
+            self.sandbox.stop()
+
+    def add(self, machine_id: str, more: str = "") -> Cabinet:
+        """A new cabinet with quick pulses and a small screen in memory."""
+        done = subprocess.run(
+            [sys.executable, "-m", "cloud.admin", "--data", str(self.data), "add", machine_id],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        record = self.data / f"{machine_id}.jsonl"
+        mirror = f"127.0.0.1:{ports.free('127.0.0.1')}"
+        text = done.stdout.replace(
+            'driver = "simulated"',
+            f'driver = "simulated"\non_ms = 20\noff_ms = 50\nrecord = {json.dumps(str(record))}',
+        )
+        text = text.replace("fullscreen = false", "headless = true\nwidth = 480\nheight = 320")
+        text += f'\n[mirror]\nlisten = "{mirror}"\n{more}'
+        config = self.data / f"{machine_id}.toml"
+        config.write_text(text)
+        config.chmod(0o600)
+        journal = self.data / f"{machine_id}.db"
+        return Cabinet(machine_id, config, record, journal, f"http://{mirror}")
+
+    def kiosk(self, cabinet: Cabinet, dies_at: str = "") -> Child:
+        """Starts a cabinet's kiosk."""
+        child = Child(
+            f"kiosk {cabinet.machine_id}",
+            ["-m", "kiosk", "run", "--config", str(cabinet.config)],
+            verbose=False,
+            environment={"ARCADE_KIOSK_DIES_AT": dies_at},
+        )
+        self.kiosks.append(child)
+        return child
+
+    def pay(self, cabinet: Cabinet, quantity: int) -> str:
+        """A player scans and pays; returns the order's id."""
+        state = until(lambda: cabinet.state().get("qr"), "the code")
+        return player.pay(state["url"], quantity).session_id
+
+    def order(self, order_id: str) -> Order | None:
+        """An order, as the ledger has it."""
+        ledger = SqliteLedger(self.data / "ledger.db")
+        try:
+            return ledger.order(order_id)
+        finally:
+            ledger.close()
+
+    def finished(self, order_id: str, patience: float = PATIENCE) -> Order:
+        """The order, once it is settled or released."""
+
+        def look() -> Order | None:
+            order = self.order(order_id)
+            return order if order and order.state in FINISHED else None
+
+        found = until(look, f"the end of {order_id}", patience)
+        assert found
+        return found
+
+    def charged(self, order_id: str) -> int:
+        """What Stripe has charged for an order."""
+        found = requests.get(
+            f"{self.ready['stripe']}/v1/checkout/sessions/{order_id}",
+            params={"expand[]": "payment_intent"},
+            headers={"Authorization": f"Bearer {self.ready['stripe_key']}"},
+            timeout=5,
+        ).json()["payment_intent"]
+        assert found["status"] in ("succeeded", "canceled")
+        return int(found["amount_received"])
