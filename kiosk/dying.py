@@ -18,9 +18,8 @@ from kiosk.errors import KioskError
 from kiosk.hardware import Relay
 
 VARIABLE = "ARCADE_KIOSK_DIES_AT"
-POINTS = tuple(
-    f"{what}-{when}" for what in ("append", "close", "open") for when in ("before", "after")
-)
+WHAT = ("append", "close", "open")
+POINTS = tuple(f"{what}-{when}" for what in WHAT for when in ("before", "after"))
 
 
 @dataclass

@@ -74,15 +74,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
     public = need("PUBLIC_URL", "where phones reach this API, as in https://pay.example.com")
     if public and urlsplit(public).scheme not in ("http", "https"):
         mistakes.append("PUBLIC_URL must begin with https://")
-    times: dict[str, float] = {}
-    for name, attribute in _TIMES.items():
-        if name in environment:
-            try:
-                times[attribute] = float(environment[name])
-            except ValueError:
-                times[attribute] = -1.0
-            if not 1 <= times[attribute] <= 6 * 24 * 3600:
-                mistakes.append(f"{name} must be a number of seconds from 1 to 518400")
+    times = _times(environment, mistakes)
     if mistakes:
         raise SettingsError("\n".join(mistakes))
     return Settings(
@@ -92,5 +84,27 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         mqtt_url=broker,
         public_url=public.rstrip("/"),
         stripe_api_base=environment.get("STRIPE_API_BASE", ""),
-        times=Times(**times),
+        times=times,
     )
+
+
+def times_of(environment: Mapping[str, str]) -> Times:
+    """The times alone, or :class:`SettingsError` with all that is wrong."""
+    mistakes: list[str] = []
+    times = _times(environment, mistakes)
+    if mistakes:
+        raise SettingsError("\n".join(mistakes))
+    return times
+
+
+def _times(environment: Mapping[str, str], mistakes: list[str]) -> Times:
+    times: dict[str, float] = {}
+    for name, attribute in _TIMES.items():
+        if name in environment:
+            try:
+                times[attribute] = float(environment[name])
+            except ValueError:
+                times[attribute] = -1.0
+            if not 1 <= times[attribute] <= 6 * 24 * 3600:
+                mistakes.append(f"{name} must be a number of seconds from 1 to 518400")
+    return Times(**times)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cloud import dying
 from cloud.announcements import Announcements
 from cloud.api import Api
 from cloud.claims import Claims
@@ -84,9 +86,13 @@ def open_ledger(address: str) -> Ledger:
 
 def build(settings: Settings) -> Cloud:
     """A cloud with the real parts. Nothing is connected before it is needed, but the ledger."""
+    ledger = open_ledger(settings.ledger)
+    stripe = StripeGateway(settings.stripe_key, settings.stripe_api_base)
+    if fate := dying.fate(os.environ):
+        dying.with_fate(ledger, stripe, fate)
     return Cloud(
-        ledger=open_ledger(settings.ledger),
-        stripe=StripeGateway(settings.stripe_key, settings.stripe_api_base),
+        ledger=ledger,
+        stripe=stripe,
         publisher=MqttPublisher(settings.mqtt_url),
         settings=settings,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import queue
 import re
 import signal
@@ -15,6 +16,7 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
+from cloud.settings import SettingsError, times_of
 from sandbox.broker import BrokerFailed
 from sandbox.memory import Unusable
 from sandbox.ports import PortTaken
@@ -63,20 +65,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         data = chosen.data or Path(
             parts.enter_context(tempfile.TemporaryDirectory(prefix="arcade-sandbox-"))
         )
-        sandbox = Sandbox(
-            Options(
-                data=data.absolute(),
-                host=chosen.host,
-                port=chosen.port,
-                public_url=chosen.public_url or "",
-                mqtt_url=chosen.mqtt or "",
-                sweep_seconds=chosen.sweep_seconds,
-            )
-        )
-        parts.callback(sandbox.stop)
         try:
+            sandbox = Sandbox(
+                Options(
+                    data=data.absolute(),
+                    host=chosen.host,
+                    port=chosen.port,
+                    public_url=chosen.public_url or "",
+                    mqtt_url=chosen.mqtt or "",
+                    sweep_seconds=chosen.sweep_seconds,
+                    times=times_of(os.environ),
+                )
+            )
+            parts.callback(sandbox.stop)
             ready = sandbox.start()
-        except (PortTaken, Unusable, BrokerFailed) as error:
+        except (SettingsError, PortTaken, Unusable, BrokerFailed) as error:
             print(error, file=sys.stderr)
             return 1
         print(json.dumps(asdict(ready)), flush=True)

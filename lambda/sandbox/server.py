@@ -17,14 +17,14 @@ import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from cloud.ledger import LedgerUnavailable
-from cloud.settings import Settings
+from cloud.settings import Settings, Times
 from cloud.wiring import build
 from sandbox import memory, ports
 from sandbox.broker import Account, EmbeddedBroker
@@ -55,6 +55,7 @@ class Options:
     public_url: str = ""
     mqtt_url: str = ""
     sweep_seconds: float = 60.0
+    times: Times = field(default_factory=Times)
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,7 @@ class Sandbox:
             mqtt_url=mqtt_url,
             public_url=public_url,
             stripe_api_base=ready.stripe,
+            times=options.times,
         )
         with _opening(options.data / "ledger.db"):
             cloud = build(settings)

@@ -120,8 +120,20 @@ class Hall:
 
     def pay(self, cabinet: Cabinet, quantity: int) -> str:
         """A player scans and pays; returns the order's id."""
-        state = until(lambda: cabinet.state().get("qr"), "the code")
-        return player.pay(state["url"], quantity).session_id
+        code = until(lambda: cabinet.state().get("qr"), "the code")
+        return self.pay_at(code["url"], quantity)
+
+    def pay_at(self, link: str, quantity: int) -> str:
+        """A player pays at a link; returns the order's id."""
+        return player.pay(link, quantity).session_id
+
+    def link_of(self, machine_id: str) -> str:
+        """The cabinet's link, as somebody has it on a photo."""
+        ledger = SqliteLedger(self.data / "ledger.db")
+        try:
+            return ledger.links(machine_id)[0].url
+        finally:
+            ledger.close()
 
     def order(self, order_id: str) -> Order | None:
         """An order, as the ledger has it."""
