@@ -1,1 +1,1 @@
-"""Measurements that anyone can run: ``make bench``. Each stands beside its floor of the same run."""
+"""Measurements that anyone can run with ``make bench``, each beside its floor of the same run."""

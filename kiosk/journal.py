@@ -55,8 +55,8 @@ class Journal:
     def open(self) -> tuple[Entry, ...]:
         """Opens the file, made if need be, and returns the lines that still matter.
 
-        These are all lines of unfinished orders, and those since the credits left were last
-        written down.
+        These are all lines of the orders that are unfinished or were touched since the credits left
+        were last written down, and that count.
         """
         self.close()
         try:
@@ -144,17 +144,17 @@ class Journal:
             raise sqlite3.DatabaseError(verdict)
 
     def _unfinished(self, db: sqlite3.Connection) -> tuple[Entry, ...]:
+        # Orders come whole: without their beginning, later lines tell nothing.
         rows = db.execute(
-            f"SELECT {_COLUMNS} FROM entries WHERE order_id IN (SELECT order_id FROM unfinished)"
-            " OR number >= coalesce((SELECT max(number) FROM entries WHERE kind = ?), 0)"
-            " ORDER BY number",
+            f"""WITH counted (since) AS (
+                    SELECT coalesce(max(number), 0) FROM entries WHERE kind = ?)
+                SELECT {_COLUMNS} FROM entries WHERE number = (SELECT since FROM counted)
+                OR order_id IN (SELECT order_id FROM unfinished UNION
+                    SELECT order_id FROM entries, counted WHERE number > since AND order_id != '')
+                ORDER BY number""",
             (Kind.CREDITS_LEFT.value,),
         )
-        found = [_entry(row) for row in rows]
-        # A finished order may have begun before the credits left were last written down: without
-        # its beginning its lines tell nothing.
-        claimed = {entry.order_id for entry in found if entry.kind is Kind.CLAIM}
-        return tuple(e for e in found if not e.order_id or e.order_id in claimed)
+        return tuple(_entry(row) for row in rows)
 
     def _mark(self, db: sqlite3.Connection, entry: Entry) -> None:
         if entry.kind is Kind.CLAIM:

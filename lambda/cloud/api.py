@@ -23,7 +23,7 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from cloud import receipts, signatures
 from cloud.announcements import Announcements
-from cloud.claims import Claims, UnknownOrder
+from cloud.claims import Changing, Claims, UnknownOrder
 from cloud.core import bodies, money
 from cloud.core.machines import Link, Machine
 from cloud.core.messages import moment
@@ -290,6 +290,7 @@ _ANSWERS: dict[type[Exception], Callable[[Any], Response[str]]] = {
     signatures.BadSignature: lambda e: _bad_signature(e),
     NotAllowed: lambda e: _error_answer(e.status, str(e)),
     UnknownOrder: lambda e: _error_answer(404, str(e)),
+    Changing: lambda e: _error_answer(503, str(e)),
     UnknownPrice: lambda e: _error_answer(404, str(e)),
     StripeUnavailable: lambda e: _unavailable(e, "Stripe cannot be asked now: try again"),
     StripeRefused: lambda e: _unavailable(e, "Stripe refused: see the cloud's log", 502),

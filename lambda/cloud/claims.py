@@ -10,6 +10,10 @@ from cloud.ledger import Ledger
 from cloud.settlement import Settlement
 
 
+class Changing(Exception):
+    """Others write this order faster than this call can: it has to be made again."""
+
+
 class UnknownOrder(Exception):
     """The ledger has no such order."""
 
@@ -34,7 +38,7 @@ class Claims:
             if claimed is order or self._ledger.replace(order, claimed):
                 return claimed, max(0.0, now - claimed.claimed_at)
             order = self._order_of(wish.machine_id, wish.order_id)
-        return Refused("the order is changing: ask again")
+        raise Changing(f"order {order.order_id} is changing: ask again")
 
     def settle(self, wish: bodies.Settle) -> Order | Refused:
         """Stores what the cabinet made of its order, then charges that.
@@ -51,7 +55,7 @@ class Claims:
             if told is order or self._ledger.replace(order, told):
                 return self._settlement.finish(told)
             order = self._order_of(wish.machine_id, wish.order_id)
-        return Refused("the order is changing: ask again")
+        raise Changing(f"order {order.order_id} is changing: ask again")
 
     def _order_of(self, machine_id: str, order_id: str) -> Order:
         order = self._ledger.order(order_id)

@@ -142,7 +142,8 @@ class Bench:
 
     def wait(self, seconds: float) -> list[Effect]:
         """Time passes, and every tick that falls due on the way is given."""
-        end, done, ticks = self.now + seconds, [], 0
+        end, ticks = self.now + seconds, 0
+        done: list[Effect] = []
         while True:
             due = max(next_due(self.state, self.now, self.rules), self.now)
             if due > end:

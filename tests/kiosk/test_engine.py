@@ -17,7 +17,7 @@ from kiosk.core.events import Answered, BrokerUp, MessageArrived, Receipt, Tick
 from kiosk.core.view import Screen
 from kiosk.engine import Engine, Inbox
 from kiosk.hardware import RelayError
-from kiosk.hardware.simulated import Edge, SimulatedRelay
+from kiosk.hardware.simulated import SimulatedRelay
 from kiosk.journal import Journal, JournalError
 from tests.fakes.bench import OFFER
 
@@ -142,31 +142,31 @@ def test_pulses_have_their_length_and_their_distance(lab: Lab) -> None:
     lab.grant("cs_1", 3)
     lab.run_out()
     start = lab.relay.edges[0].at
-    expected = [
-        Edge(pytest.approx(start + at), closed)
-        for at, closed in [
-            (0, True),
-            (0.1, False),
-            (0.5, True),
-            (0.6, False),
-            (1.0, True),
-            (1.1, False),
-        ]
-    ]
-    assert lab.relay.edges == expected
+    times = [edge.at - start for edge in lab.relay.edges]
+    assert times == pytest.approx([0.0, 0.1, 0.5, 0.6, 1.0, 1.1])
+    assert [edge.closed for edge in lab.relay.edges] == [True, False] * 3
     assert lab.engine.pulses_made == 3
 
 
-def test_the_relay_is_opened_before_the_journal_is_read(lab: Lab) -> None:
+def test_the_relay_is_opened_before_the_journal_is_read(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     order: list[str] = []
-    lab.relay.open = lambda: order.append("relay")  # type: ignore[method-assign]
     open_journal = lab.journal.open
-    lab.journal.open = lambda: (order.append("journal"), open_journal())[1]  # type: ignore[method-assign]
+
+    def read() -> tuple[Entry, ...]:
+        order.append("journal")
+        return open_journal()
+
+    monkeypatch.setattr(lab.relay, "open", lambda: order.append("relay"))
+    monkeypatch.setattr(lab.journal, "open", read)
     lab.engine.begin()
     assert order == ["relay", "journal"]
 
 
-def test_every_line_is_on_the_disk_before_its_deed(lab: Lab) -> None:
+def test_every_line_is_on_the_disk_before_its_deed(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lab.start()
     seen: list[tuple[str, list[Kind]]] = []
     written: list[Kind] = []
@@ -176,11 +176,27 @@ def test_every_line_is_on_the_disk_before_its_deed(lab: Lab) -> None:
         append(*entries)
         written.extend(e.kind for e in entries)
 
-    lab.journal.append = watch  # type: ignore[method-assign]
+    monkeypatch.setattr(lab.journal, "append", watch)
     close, send, ack = lab.relay.close, lab.send, lab.ack
-    lab.relay.close = lambda: (seen.append(("close", [*written])), close())[1]  # type: ignore[method-assign]
-    lab.send = lambda call: (seen.append((call.name, [*written])), send(call))[1]  # type: ignore[method-assign]
-    lab.ack = lambda receipt: (seen.append(("ack", [*written])), ack(receipt))[1]  # type: ignore[method-assign]
+
+    def saw(what: str) -> None:
+        seen.append((what, [*written]))
+
+    def watch_close() -> None:
+        saw("close")
+        close()
+
+    def watch_send(call: Call) -> None:
+        saw(call.name)
+        send(call)
+
+    def watch_ack(receipt: object) -> None:
+        saw("ack")
+        ack(receipt)
+
+    monkeypatch.setattr(lab.relay, "close", watch_close)
+    monkeypatch.setattr(lab, "send", watch_send)
+    monkeypatch.setattr(lab, "ack", watch_ack)
     lab.hint("cs_1")
     lab.grant("cs_1", 1)
     before = [Kind.CLAIM, Kind.CLAIMED, Kind.PULSE_BEGINS]

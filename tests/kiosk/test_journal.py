@@ -62,19 +62,39 @@ def test_the_lines_of_an_unfinished_order_come_back(files: Files, length: int) -
     assert files.again() == WHOLE[:length]
 
 
-def test_finished_orders_are_left_out_once_the_credits_are_counted(
-    files: Files,
-) -> None:
+def test_finished_orders_are_left_out_once_the_credits_are_counted(files: Files) -> None:
     journal = files.journal()
     journal.open()
     other = Entry(Kind.CLAIM, "cs_2", claim_id="c")
-    journal.append(*WHOLE[:3])
+    journal.append(*WHOLE)
     journal.append(Entry(Kind.CREDITS_LEFT, number=4))
-    journal.append(*WHOLE[3:])
     journal.append(other)
     read = files.again()
     assert read == (Entry(Kind.CREDITS_LEFT, number=4), other)
     assert till.fold(read).credits_left == 4
+
+
+def test_a_game_over_in_the_middle_of_an_order_costs_no_credit(files: Files) -> None:
+    journal = files.journal()
+    journal.open()
+    journal.append(CLAIM, Entry(Kind.CLAIMED, "cs_1", credits=2, pulses=2), BEGINS, OVER)
+    journal.append(Entry(Kind.CREDITS_LEFT, number=0))
+    second = (Entry(Kind.PULSE_BEGINS, "cs_1", number=2), Entry(Kind.PULSE_OVER, "cs_1", number=2))
+    journal.append(*second, Entry(Kind.SETTLE, "cs_1", number=2), SETTLED)
+    assert till.fold(files.again()).credits_left == 1
+
+
+def test_a_late_hint_for_a_finished_order_leaves_the_journal_readable(files: Files) -> None:
+    journal = files.journal()
+    journal.open()
+    journal.append(*WHOLE, Entry(Kind.CREDITS_LEFT, number=0))
+    again = Entry(Kind.CLAIM, "cs_1", claim_id="another")
+    assert till.fold(files.again()).jobs == {}
+    files.made[-1].append(again)
+    book = till.fold(files.again())
+    assert (book.jobs["cs_1"].claim_id, book.credits_left) == ("another", 0)
+    files.made[-1].append(Entry(Kind.REFUSED, "cs_1"))
+    assert till.fold(files.again()).jobs == {}
 
 
 def test_credits_since_the_last_count_are_read(files: Files) -> None:

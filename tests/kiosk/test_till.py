@@ -52,6 +52,13 @@ def test_a_settled_order_is_done_and_remembered() -> None:
     assert till.knows("o")
 
 
+def test_an_order_that_is_done_may_be_asked_for_again_and_is_refused() -> None:
+    again = Entry(Kind.CLAIM, "o", claim_id="other")
+    till = fold([*WHOLE, SETTLED, again])
+    assert (till.jobs["o"].claim_id, till.jobs["o"].begun) == ("other", 0)
+    assert fold([*WHOLE, SETTLED, again, REFUSED]).jobs == {}
+
+
 def test_a_pulse_without_its_end_is_ambiguous_and_the_next_one_follows_it() -> None:
     till = fold([CLAIM, CLAIMED, begins(1), over(1), begins(2), begins(3), over(3)])
     job = till.jobs["o"]
@@ -75,7 +82,6 @@ def test_a_pulse_without_its_end_is_ambiguous_and_the_next_one_follows_it() -> N
         [CLAIM, CLAIMED, settle(0), begins(1)],
         [CLAIM, CLAIMED, SETTLED],
         [*WHOLE, SETTLED, SETTLED],
-        [*WHOLE, SETTLED, CLAIM],
         [CLAIM, Entry(Kind.CLAIMED, "o", credits=0, pulses=0)],
     ],
     ids=lambda lines: " ".join(e.kind.value.replace(" ", "-") for e in lines)[-60:],

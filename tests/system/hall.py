@@ -120,7 +120,7 @@ class Hall:
 
     def pay(self, cabinet: Cabinet, quantity: int) -> str:
         """A player scans and pays; returns the order's id."""
-        code = until(lambda: cabinet.state().get("qr"), "the code")
+        code: Any = until(lambda: cabinet.state().get("qr"), "the code")
         return self.pay_at(code["url"], quantity)
 
     def pay_at(self, link: str, quantity: int) -> str:
