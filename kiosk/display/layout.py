@@ -84,6 +84,33 @@ class Layout:
     smallest_text: int
     note: int
 
+    @property
+    def portrait(self) -> bool:
+        return self.screen.h > self.screen.w
+
+    @property
+    def column(self) -> Box:
+        """The words' place and the steps' as one, for a scene without steps."""
+        return Box(self.words.x, self.words.y, self.words.w, self.steps.bottom - self.words.y)
+
+    @property
+    def column_with_code(self) -> tuple[Box, Box]:
+        """The column for a scene with a second, smaller code: its words, and the code's card.
+
+        The code is more than a third of the shorter side, as a smaller one is not read from a metre
+        and a half.
+        """
+        column, frame = self.column, self.unit * 2
+        side = min(round(min(self.screen.w, self.screen.h) * 0.44), column.w, column.h) - 2 * frame
+        y = column.bottom - side - frame
+        above = Box(column.x, column.y, column.w, y - 2 * frame - column.y)
+        if self.portrait and above.h < 4 * self.smallest_text:
+            # Nearly square: the words stand beside the card instead of above it.
+            card = Box(column.right - side - frame, column.centre[1] - side // 2, side, side)
+            return Box(column.x, column.y, card.x - 2 * frame - column.x, column.h), card
+        x = column.centre[0] - side // 2 if self.portrait else column.x + frame
+        return above, Box(x, y, side, side)
+
 
 def layout(width: int, height: int) -> Layout:
     """The layout of a screen of ``width`` by ``height`` pixels."""

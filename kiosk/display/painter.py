@@ -254,11 +254,14 @@ class Painter:
 
     def _draw_words(self, told: Scene) -> None:
         lay = self.layout
-        portrait = lay.screen.h > lay.screen.w
         words = lay.words
-        if not told.steps and not told.coins[1] and not told.small_code:
-            words = Box(words.x, words.y, words.w, lay.steps.bottom - words.y)
-        self.blocks = self._lettering.blocks(told.lines, words, lay.smallest_text, centred=portrait)
+        if told.small_code:
+            words, place = lay.column_with_code
+        elif not told.steps and not told.coins[1]:
+            words = lay.column
+        self.blocks = self._lettering.blocks(
+            told.lines, words, lay.smallest_text, centred=lay.portrait
+        )
         for block in self.blocks:
             self._still.blit(block.surface, (block.box.x, block.box.y))
         if told.steps:
@@ -266,16 +269,7 @@ class Painter:
         if told.coins[1]:
             self._draw_coins(*told.coins)
         if told.small_code and self._view and self._view.offer:
-            side = min(lay.steps.h, lay.steps.w)
-            side = max(side, round(min(lay.screen.w, lay.screen.h) * 0.25))
-            self._draw_small_code(self._view.offer.url, side)
-
-    def _draw_small_code(self, url: str, side: int) -> None:
-        lay = self.layout
-        portrait = lay.screen.h > lay.screen.w
-        x = lay.steps.centre[0] - side // 2 if portrait else lay.steps.x
-        box = Box(x, lay.steps.bottom - side, side, side).inset(lay.unit)
-        self._draw_code(url, box)
+            self._draw_code(self._view.offer.url, place)
 
     def _draw_steps(self) -> None:
         """Scan, pay, play: three pictograms and their words."""
@@ -309,8 +303,9 @@ class Painter:
         side = min(place.w // columns, place.h // max(1, rows), place.h // 2)
         if side < 4:
             return
+        left = place.x + ((place.w - columns * side) // 2 if self.layout.portrait else 0)
         for number in range(all_):
-            x = place.x + (number % columns) * side
+            x = left + (number % columns) * side
             y = place.y + (number // columns) * side
             if number < lit:
                 self._still.blit(sprites.coin(side * 9 // 10, 0, theme), (x, y))
@@ -354,7 +349,7 @@ class Painter:
     def _busy(self) -> list[Box]:
         """Where nothing may move."""
         lay = self.layout
-        return [lay.marquee, lay.figure, lay.words, lay.steps, lay.notes]
+        return [lay.marquee, lay.figure, lay.column, lay.notes]
 
     def _sky(self) -> list[Sprite]:
         """Stars that drift and breathe in the free parts of the sky."""

@@ -18,7 +18,7 @@ class Theme:
     soft: Colour = (196, 184, 220)
     amber: Colour = (255, 176, 0)
     cyan: Colour = (53, 224, 255)
-    rose: Colour = (255, 122, 176)
+    rose: Colour = (255, 140, 188)
     dark_amber: Colour = (150, 92, 0)
     bulb_off: Colour = (66, 40, 20)
     paper: Colour = (255, 255, 255)

@@ -1,0 +1,140 @@
+"""The drawing loop: what reaches the screen, and when it sleeps."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pygame
+import pytest
+
+from kiosk.core.view import Screen, View
+from kiosk.display.painter import Painter
+from kiosk.display.shots import Shots
+from kiosk.display.window import QUEUE, DisplayError, Feed, Window
+from kiosk.errors import KioskError
+from tests.kiosk.display.views import OFFER
+
+STARTING, READY, PAYING = View(Screen.STARTING), View(Screen.READY, OFFER), View(Screen.PAYING)
+
+
+class TestFeed:
+    def test_shows_every_view_once_however_fast_they_come(self) -> None:
+        feed = Feed(STARTING)
+        for view in (READY, PAYING, READY):
+            feed.put(view)
+        assert [feed.take() for _ in range(4)] == [READY, PAYING, READY, READY]
+        assert not feed.arrived.is_set()
+
+    def test_takes_the_same_view_for_no_news(self) -> None:
+        feed = Feed(STARTING)
+        feed.put(STARTING)
+        assert not feed.arrived.is_set()
+        assert feed.take() == STARTING
+
+    def test_leaves_the_oldest_out_when_there_are_too_many(self) -> None:
+        feed = Feed(STARTING)
+        views = [View(Screen.CREDITING, coin=n, coins=60) for n in range(1, 61)]
+        for view in views:
+            feed.put(view)
+        assert [feed.take() for _ in range(QUEUE)] == views[-QUEUE:]
+
+
+@pytest.fixture
+def window() -> Iterator[Window]:
+    window = Window("Galaxy Racer", (320, 240), False, True)
+    yield window
+    window.close()
+
+
+def run(window: Window, feed: Feed, until: Callable[[View], bool]) -> list[Screen]:
+    """Runs the loop until a frame satisfies ``until``; returns the screens that were drawn."""
+    stop = threading.Event()
+    seen: list[Screen] = []
+
+    def on_frame(_surface: object, dirty: Sequence[object], view: View, _painter: object) -> None:
+        assert dirty
+        if not seen or seen[-1] is not view.screen:
+            seen.append(view.screen)
+        if until(view):
+            stop.set()
+
+    window.watch(on_frame)
+    window.run(feed, stop)
+    return seen
+
+
+def test_the_loop_draws_what_comes_while_it_runs(window: Window) -> None:
+    feed = Feed(STARTING)
+
+    def until(view: View) -> bool:
+        if view == STARTING:
+            feed.put(PAYING)
+            feed.put(READY)
+        return view == READY
+
+    assert run(window, feed, until) == [Screen.STARTING, Screen.PAYING, Screen.READY]
+
+
+def test_a_window_that_is_closed_ends_the_loop() -> None:
+    window = Window("Galaxy Racer", (320, 240), False, False)
+    stop = threading.Event()
+    pygame.event.post(pygame.event.Event(pygame.QUIT))
+    window.run(Feed(STARTING), stop)
+    assert stop.is_set()
+    window.close()
+
+
+@pytest.mark.parametrize("key", [pygame.K_ESCAPE, pygame.K_q])
+def test_keys_that_close_a_window_do_not_close_a_kiosk(key: int) -> None:
+    window = Window("Galaxy Racer", (320, 240), True, False)
+    pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=key))
+    assert run(window, Feed(READY), lambda view: view == READY) == [Screen.READY]
+    window.close()
+
+
+def test_no_screen_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SDL_VIDEODRIVER", "no-such-driver")
+    pygame.display.quit()
+    with pytest.raises(DisplayError, match=r"there is no screen to draw on .*headless = true"):
+        Window("Galaxy Racer", None, True, False)
+
+
+class TestShots:
+    def frame(self, shots: Shots, view: View) -> None:
+        painter = Painter((320, 240), "G")
+        surface = pygame.Surface((320, 240))
+        shots.on_frame(surface, painter.draw(surface, view, 0.0), view, painter)
+
+    def test_saves_a_picture_of_each_screen_and_coin(self, tmp_path: Path) -> None:
+        shots = Shots(tmp_path / "out")
+        for view in (STARTING, READY, READY, View(Screen.CREDITING, coin=1, coins=2)):
+            self.frame(shots, view)
+        self.frame(shots, View(Screen.CREDITING, coin=2, coins=2))
+        shots.save()
+        assert [path.name for path in sorted((tmp_path / "out").iterdir())] == [
+            "01-starting.png",
+            "02-ready.png",
+            "03-crediting-1-of-2.png",
+            "04-crediting-2-of-2.png",
+        ]
+        assert pygame.image.load(tmp_path / "out" / "02-ready.png").get_size() == (320, 240)
+
+    def test_nothing_shown_is_nothing_saved(self, tmp_path: Path) -> None:
+        Shots(tmp_path).save()
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_folder_that_cannot_be_made_is_one_sentence(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        with pytest.raises(KioskError, match="for the pictures cannot be made"):
+            Shots(tmp_path / "file" / "out")
+
+    def test_a_picture_that_cannot_be_saved_does_not_stop_the_screen(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        shots = Shots(tmp_path / "out")
+        self.frame(shots, READY)
+        (tmp_path / "out").rmdir()
+        shots.save()
+        assert "cannot be saved" in caplog.text
