@@ -110,6 +110,7 @@ def rules_of(config: Config) -> Rules:
         off_s=config.relay.off_ms / 1000,
         resume_window_s=config.rules.resume_window_s,
         charge_ambiguous=config.rules.charge_ambiguous,
+        forgive_lost=config.rules.after_power_cut == "forgive",
         heartbeat_s=config.rules.heartbeat_s,
         ask_s=config.rules.ask_s,
         quiet_s=config.screen.quiet_s,

@@ -235,7 +235,10 @@ class RulesConfig(_Section):
     """seconds after which an order interrupted by a crash is settled, and not gone on with"""
 
     charge_ambiguous: bool = False
-    """whether a pulse that began before a power cut, and may have been made, is charged"""
+    """whether a pulse that began before a crash, and may have been made, is charged"""
+
+    after_power_cut: Literal["forgive", "charge"] = "forgive"
+    """what becomes of pulses made before the machine lost power, which the game forgot with it"""
 
     heartbeat_s: float = Field(default=300.0, ge=10, le=3600)
     """seconds between two reports to the cloud"""

@@ -59,6 +59,10 @@ class MortalBook:
     def open(self) -> Sequence[Entry]:
         return self._book.open()
 
+    @property
+    def power_was_lost(self) -> bool:
+        return self._book.power_was_lost
+
     def append(self, *entries: Entry) -> None:
         self._fate.meet("append-before")
         self._book.append(*entries)

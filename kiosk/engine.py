@@ -48,6 +48,10 @@ log = logging.getLogger(__name__)
 class Book(Protocol):
     """What the engine needs of a journal (``kiosk.journal.Journal``). Both raise KioskError."""
 
+    @property
+    def power_was_lost(self) -> bool:
+        """Whether the machine was switched off after the last line that :meth:`open` found."""
+
     def open(self) -> Sequence[Entry]:
         """Opens it and returns the lines that still matter."""
 
@@ -266,6 +270,7 @@ class Engine:
 
     def _open_journal(self) -> Event:
         try:
-            return JournalOpened(tuple(self._journal.open()))
+            entries = tuple(self._journal.open())
+            return JournalOpened(entries, self._journal.power_was_lost)
         except KioskError as error:
             return JournalFailed(str(error))

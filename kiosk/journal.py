@@ -1,8 +1,8 @@
 """The cabinet's journal: the lines of ``kiosk.core.entries`` in one SQLite file.
 
 WAL with ``synchronous=FULL``: when :meth:`Journal.append` returns, the lines survive a power cut.
-Each line also carries the boot it was written in and both clocks, for people and for reports; no
-rule uses the wall clock.
+Each line also carries the boot it was written in, by which a machine that lost power is told from
+a process that died, and both clocks, for people and for reports: no rule uses the wall clock.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class JournalError(KioskError):
 class Journal:
     """The journal in the file ``path``, for one kiosk at a time and one thread.
 
-    ``clocks`` returns (boot id, monotonic seconds, wall seconds) for the columns that people read.
+    ``clocks`` returns (boot id, monotonic seconds, wall seconds) for the line's columns.
     """
 
     def __init__(self, path: Path, clocks: Callable[[], tuple[str, float, float]]) -> None:
@@ -51,6 +51,15 @@ class Journal:
         self._clocks = clocks
         self._lock: IO[str] | None = None
         self._db: sqlite3.Connection | None = None
+        self._power_was_lost = False
+
+    @property
+    def power_was_lost(self) -> bool:
+        """Whether the machine was switched off after the last line that :meth:`open` found.
+
+        ``False`` where the system does not tell one boot from another.
+        """
+        return self._power_was_lost
 
     def open(self) -> tuple[Entry, ...]:
         """Opens the file, made if need be, and returns the lines that still matter.
@@ -64,6 +73,7 @@ class Journal:
             self._take_lock()
             self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
             self._prepare(self._db)
+            self._power_was_lost = self._boot_has_changed(self._db)
             return self._unfinished(self._db)
         except OSError as error:
             self.close()
@@ -142,6 +152,11 @@ class Journal:
         (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict)
+
+    def _boot_has_changed(self, db: sqlite3.Connection) -> bool:
+        last = db.execute("SELECT boot_id FROM entries ORDER BY number DESC LIMIT 1").fetchone()
+        now = self._clocks()[0]
+        return bool(last and last[0] and now and last[0] != now)
 
     def _unfinished(self, db: sqlite3.Connection) -> tuple[Entry, ...]:
         # Orders come whole: without their beginning, later lines tell nothing.

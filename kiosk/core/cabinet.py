@@ -67,6 +67,7 @@ class Rules:
     off_s: float = 0.4
     resume_window_s: float = 300.0
     charge_ambiguous: bool = False
+    forgive_lost: bool = True
     heartbeat_s: float = 300.0
     ask_s: float = 15.0
     quiet_s: float = 180.0
@@ -231,11 +232,7 @@ def _next_job(state: State) -> Job | None:
     if not state.can_pulse:
         return None
     for job in state.book.jobs.values():
-        if (
-            job.stage is Stage.PULSING
-            and job.order_id in state.confirmed
-            and job.begun < job.pulses
-        ):
+        if job.stage is Stage.PULSING and job.order_id in state.confirmed and job.begun < job.last:
             return job
     return None
 
@@ -317,6 +314,31 @@ class _Step:
             pulsing=None,
             active_at=self.now,
         )
+        if event.power_was_lost:
+            self._power_was_lost()
+
+    def _power_was_lost(self) -> None:
+        """The game went dark with the kiosk: it has forgotten every credit it had been given."""
+        lost = [
+            job
+            for job in self.state.book.jobs.values()
+            if job.stage is Stage.PULSING and job.begun > job.lost_begun and self.rules.forgive_lost
+        ]
+        left = self.state.book.credits_left
+        # All lines in one commit, and no other before them: they are the first of this boot, and
+        # the next start knows by the last line's boot that the power was lost.
+        if left:
+            self._write(Entry(Kind.CREDITS_LEFT, number=0))
+        for job in lost:
+            self._write(Entry(Kind.FORGIVEN, job.order_id, number=job.begun))
+        if left:
+            self._report("warning", f"the game lost {left} credits with the power")
+        for job in lost:
+            self._report(
+                "warning",
+                f"order {job.order_id}: the {job.begun} pulses before the power was lost are not "
+                "charged",
+            )
 
     def _journal_failed(self, event: JournalFailed) -> None:
         self._report("error", f"the journal failed: {event.reason}")
@@ -344,7 +366,7 @@ class _Step:
         self._set(pulsing=None, next_pulse_at=self.now + self.rules.off_s, active_at=self.now)
         self._write(Entry(Kind.PULSE_OVER, event.order_id, number=event.number))
         job = self.state.book.jobs[event.order_id]
-        if job.begun == job.pulses:
+        if job.begun == job.last:
             self._settle(job)
 
     def _message(self, event: MessageArrived) -> None:
@@ -460,6 +482,29 @@ class _Step:
         if self.state.journal_ready:
             for order_id in pulse.open_orders:
                 self._hint(order_id)
+            for order in pulse.claimed:
+                self._found(order)
+
+    def _found(self, order: messages.Claimed) -> None:
+        """An order that this cabinet claimed, by the cloud's book.
+
+        If it is not in the journal, that one is lost or an old copy: nobody can know what was
+        pulsed, so nothing more is, and the player is charged nothing. Not before the resume window
+        is over: it may be another kiosk's that was given this cabinet's name by mistake.
+        """
+        book = self.state.book
+        known = order.order_id in book.jobs or order.order_id in book.done
+        if known or order.age <= self.rules.resume_window_s:
+            return
+        self._report(
+            "error",
+            f"order {order.order_id} was claimed here and is not in the journal: nothing of it is "
+            "charged",
+        )
+        pulses = order.credits * self.rules.pulses_per_credit
+        self._write(Entry(Kind.CLAIM, order.order_id, claim_id=order.claim_id))
+        self._write(Entry(Kind.CLAIMED, order.order_id, credits=order.credits, pulses=pulses))
+        self._write(Entry(Kind.SETTLE, order.order_id, number=0, note="not in the journal"))
 
     def _claim_answered(self, job: Job, status: int, body: Mapping[str, object]) -> None:
         if status != 200:
@@ -480,7 +525,7 @@ class _Step:
         if answer.state != "claimed":
             self._report("warning", f"order {job.order_id} is {answer.state} already")
             self._settle(job)
-        elif answer.age > self.rules.resume_window_s or job.begun == job.pulses:
+        elif answer.age > self.rules.resume_window_s or job.begun == job.last:
             self._report(
                 "warning",
                 f"order {job.order_id} is {answer.age:.0f} s old: settled with what was made",
@@ -609,7 +654,9 @@ class _Step:
                 f"order {job.order_id}: {job.ambiguous} pulse began and its end is unknown; it is "
                 f"{'' if self.rules.charge_ambiguous else 'not '}charged",
             )
-        pulsed = job.begun if self.rules.charge_ambiguous else job.made
+        pulsed = job.made - job.lost_made
+        if self.rules.charge_ambiguous:
+            pulsed += job.ambiguous
         note = f"{job.ambiguous} ambiguous" if job.ambiguous else ""
         self._write(Entry(Kind.SETTLE, job.order_id, number=pulsed, note=note))
 

@@ -18,6 +18,7 @@ class Kind(Enum):
     REFUSED = "refused"  # the cloud said no, or the order is not ours: nothing was pulsed
     PULSE_BEGINS = "pulse begins"  # the relay closes after this line
     PULSE_OVER = "pulse over"  # the relay is open again
+    FORGIVEN = "forgiven"  # power was lost: the `number` pulses begun so far are not charged
     SETTLE = "settle"  # no more pulses will be made; `number` of them are charged
     SETTLED = "settled"  # the cloud has the settle
     CREDITS_LEFT = "credits left"  # what the game still owes the player, `number` (no order)
@@ -25,7 +26,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Entry:
-    """One line. ``number`` is the pulse's (from 1), the settle's count, or the credits left."""
+    """One line. ``number`` is the pulse's (from 1), a count of pulses, or the credits left."""
 
     kind: Kind
     order_id: str = ""

@@ -15,9 +15,14 @@ from kiosk.core.entries import Entry
 
 @dataclass(frozen=True)
 class JournalOpened:
-    """The journal could be read: these are the entries of its unfinished business, oldest first."""
+    """The journal could be read: these are the entries of its unfinished business, oldest first.
+
+    ``power_was_lost`` says that its last line was written before the machine was switched on: what
+    the game had in memory is gone too.
+    """
 
     entries: tuple[Entry, ...]
+    power_was_lost: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kiosk.core.view import Bonus, Offer
@@ -50,12 +50,23 @@ class Granted:
 
 
 @dataclass(frozen=True)
+class Claimed:
+    """An order that the cloud gave to this cabinet and that is not settled; ``age`` as above."""
+
+    order_id: str
+    claim_id: str
+    credits: int
+    age: float
+
+
+@dataclass(frozen=True)
 class Pulse:
     """The cloud's answer to a heartbeat."""
 
     link_active: bool
     link_url: str
     open_orders: tuple[str, ...]
+    claimed: tuple[Claimed, ...]
 
 
 Message = CoinPulse | GameOver | PaymentNews
@@ -97,10 +108,7 @@ def granted(body: Mapping[str, object], order_id: str, claim_id: str) -> Granted
     """The answer to a claim."""
     if body.get("order_id") != order_id or body.get("claim_id") != claim_id:
         raise BadMessage("the cloud answered a claim with another order")
-    age = body.get("age_seconds")
-    if not isinstance(age, int | float) or isinstance(age, bool) or not age >= 0:
-        raise BadMessage("the cloud answered a claim without its age")
-    return Granted(_whole(body, "credits", 1, MOST_CREDITS), _text(body, "state"), float(age))
+    return Granted(_whole(body, "credits", 1, MOST_CREDITS), _text(body, "state"), _age(body))
 
 
 def pulse(body: Mapping[str, object]) -> Pulse:
@@ -108,14 +116,20 @@ def pulse(body: Mapping[str, object]) -> Pulse:
     link = body.get("link")
     if not isinstance(link, Mapping):
         raise BadMessage("the cloud answered a heartbeat without a link")
-    orders = body.get("orders")
-    if not isinstance(orders, list) or not all(isinstance(order, Mapping) for order in orders):
-        raise BadMessage("the cloud answered a heartbeat without orders")
     url = link.get("url")
     return Pulse(
         link_active=link.get("state") == "active",
         link_url=url if isinstance(url, str) else "",
-        open_orders=tuple(_name(order, "order_id") for order in orders),
+        open_orders=tuple(_name(order, "order_id") for order in _objects(body, "orders")),
+        claimed=tuple(
+            Claimed(
+                _name(order, "order_id"),
+                _text(order, "claim_id"),
+                _whole(order, "credits", 1, MOST_CREDITS),
+                _age(order),
+            )
+            for order in _objects(body, "claimed")
+        ),
     )
 
 
@@ -124,9 +138,6 @@ def offer(body: Mapping[str, object]) -> Offer:
     url = _text(body, "url")
     if not url.startswith(("https://", "http://")) or len(url) > 2000:
         raise BadMessage("the cloud's payment link is not an address")
-    bonuses = body.get("bonuses")
-    if not isinstance(bonuses, list) or not all(isinstance(bonus, Mapping) for bonus in bonuses):
-        raise BadMessage("the cloud's offer has no list of bonuses")
     return Offer(
         url=url,
         amount=_whole(body, "amount", 1, 99_999_999),
@@ -137,9 +148,23 @@ def offer(body: Mapping[str, object]) -> Offer:
                 _whole(bonus, "quantity", 1, 99),
                 _whole(bonus, "credits", 1, MOST_CREDITS),
             )
-            for bonus in bonuses
+            for bonus in _objects(body, "bonuses")
         ),
     )
+
+
+def _objects(body: Mapping[str, object], key: str) -> Sequence[Mapping[str, object]]:
+    value = body.get(key)
+    if not isinstance(value, list) or not all(isinstance(item, Mapping) for item in value):
+        raise BadMessage(f"{key} is missing or no list of objects")
+    return value
+
+
+def _age(body: Mapping[str, object]) -> float:
+    age = body.get("age_seconds")
+    if not isinstance(age, int | float) or isinstance(age, bool) or not age >= 0:
+        raise BadMessage("age_seconds is missing or no number of seconds")
+    return float(age)
 
 
 def _text(body: Mapping[str, object], key: str) -> str:

@@ -4,6 +4,7 @@
    (hint) ────────▶ CLAIMING ────────▶ PULSING ────────▶ SETTLING ────────▶ done
                        │ REFUSED                             ▲
                        └─────────▶ done          PULSE_BEGINS 1, PULSE_OVER 1, PULSE_BEGINS 2, …
+                                                 FORGIVEN, if the power was lost in between
 
 Rules:
 
@@ -13,7 +14,9 @@ Rules:
    restart can't know better or worse.
 3. An order that is done may be claimed again: a late hint comes when only the latest finished ones
    are remembered. The cloud refuses a second claim id, so that life of it ends without a pulse.
-4. A line that does not fit the lines before it raises :class:`BadLine`: such a book is not used.
+4. Pulses that the game forgot with the power are forgiven: they are not charged, and those that
+   would make only a part of a credit are not made any more.
+5. A line that does not fit the lines before it raises :class:`BadLine`: such a book is not used.
 """
 
 from __future__ import annotations
@@ -43,8 +46,8 @@ class Stage(Enum):
 class Job:
     """An order that this cabinet is not done with.
 
-    ``begun`` pulses began, ``made`` of them are known to be over; ``pulsed`` is what the settle
-    says.
+    ``begun`` pulses began, ``made`` of them are known to be over; ``lost_begun`` and ``lost_made``
+    of these the game forgot when the power was lost. ``pulsed`` is what the settle says.
     """
 
     order_id: str
@@ -54,25 +57,37 @@ class Job:
     pulses: int = 0
     begun: int = 0
     made: int = 0
+    lost_begun: int = 0
+    lost_made: int = 0
     pulsed: int = 0
 
     @property
     def ambiguous(self) -> int:
         """Pulses that began and whose end is not in the book."""
-        return self.begun - self.made
+        return self.begun - self.made - (self.lost_begun - self.lost_made)
+
+    @property
+    def last(self) -> int:
+        """The number of the last pulse to make: with it, whole credits were given."""
+        each = self.pulses // self.credits if self.credits else 1
+        return self.lost_begun + (self.pulses - self.lost_begun) // each * each
 
 
 @dataclass(frozen=True)
 class Till:
-    """The whole book: orders under way, oldest first, and what the game still owes the player."""
+    """The whole book: orders under way, oldest first, and what the game still owes the player.
+
+    ``done`` orders were settled here, ``refused`` ones were the cloud's no.
+    """
 
     jobs: Mapping[str, Job] = field(default_factory=dict)
     done: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
     credits_left: int = 0
 
     def knows(self, order_id: str) -> bool:
         """Whether a hint for this order is no news."""
-        return order_id in self.jobs or order_id in self.done
+        return order_id in self.jobs or order_id in self.done or order_id in self.refused
 
 
 def fold(entries: Iterable[Entry]) -> Till:
@@ -102,18 +117,22 @@ def apply(till: Till, entry: Entry) -> Till:
                 replace(job, stage=Stage.PULSING, credits=entry.credits, pulses=entry.pulses),
             )
         case Kind.REFUSED, Stage.CLAIMING:
-            return _without(till, job)
-        case Kind.PULSE_BEGINS, Stage.PULSING if entry.number == job.begun + 1 <= job.pulses:
+            till = _without(till, job)
+            return replace(till, refused=(*till.refused, job.order_id)[-REMEMBERED:])
+        case Kind.PULSE_BEGINS, Stage.PULSING if entry.number == job.begun + 1 <= job.last:
             return _with(till, replace(job, begun=entry.number))
         case Kind.PULSE_OVER, Stage.PULSING if entry.number == job.begun and _is_open(job, entry):
             till = _with(till, replace(job, made=job.made + 1))
             each = job.pulses // job.credits
-            gained = 1 if entry.number % each == 0 else 0
+            gained = 1 if (entry.number - job.lost_begun) % each == 0 else 0
             return replace(till, credits_left=till.credits_left + gained)
-        case Kind.SETTLE, Stage.PULSING if 0 <= entry.number <= job.begun:
+        case Kind.FORGIVEN, Stage.PULSING if entry.number == job.begun:
+            return _with(till, replace(job, lost_begun=job.begun, lost_made=job.made))
+        case Kind.SETTLE, Stage.PULSING if 0 <= entry.number <= job.begun - job.lost_begun:
             return _with(till, replace(job, stage=Stage.SETTLING, pulsed=entry.number))
         case Kind.SETTLED, Stage.SETTLING:
-            return _without(till, job)
+            till = _without(till, job)
+            return replace(till, done=(*till.done, job.order_id)[-REMEMBERED:])
     raise BadLine(
         f"'{entry.kind.value}' number {entry.number} does not follow for order {entry.order_id}, "
         f"which is {job.stage.value} with {job.begun} of {job.pulses} pulses begun"
@@ -131,4 +150,4 @@ def _with(till: Till, job: Job) -> Till:
 
 def _without(till: Till, job: Job) -> Till:
     left = {key: value for key, value in till.jobs.items() if key != job.order_id}
-    return replace(till, jobs=left, done=(*till.done, job.order_id)[-REMEMBERED:])
+    return replace(till, jobs=left)

@@ -27,7 +27,7 @@ from cloud.claims import Changing, Claims, UnknownOrder
 from cloud.core import bodies, money
 from cloud.core.machines import Link, Machine
 from cloud.core.messages import moment
-from cloud.core.orders import Order, Refused
+from cloud.core.orders import Order, OrderState, Refused
 from cloud.heartbeats import Heartbeats
 from cloud.ledger import Ledger, LedgerUnavailable
 from cloud.links import Links, UnknownPrice
@@ -122,11 +122,13 @@ class Api:
     def _heartbeat(self) -> dict[str, Any]:
         machine, body = self._cabinet()
         link = self._heartbeats.take(machine, bodies.heartbeat(body))
-        waiting = self._ledger.open_orders(machine.machine_id)
+        orders = self._ledger.unfinished(machine.machine_id)
+        now = self._clock()
         return {
-            "time": moment(self._clock()),
+            "time": moment(now),
             "link": _link_state(link),
-            "orders": [_open_order(order) for order in waiting],
+            "orders": [_open_order(o) for o in orders if o.state is OrderState.OPEN],
+            "claimed": [_claimed_order(o, now) for o in orders if o.state is OrderState.CLAIMED],
         }
 
     def _link(self) -> dict[str, Any]:
@@ -268,6 +270,15 @@ def _open_order(order: Order) -> dict[str, Any]:
         "order_id": order.order_id,
         "credits": order.credits,
         "expires_at": moment(order.deadline),
+    }
+
+
+def _claimed_order(order: Order, now: float) -> dict[str, Any]:
+    return {
+        "order_id": order.order_id,
+        "claim_id": order.claim_id,
+        "credits": order.credits,
+        "age_seconds": max(0.0, now - order.claimed_at),
     }
 
 

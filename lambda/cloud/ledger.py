@@ -34,11 +34,9 @@ class Ledger(Protocol):
     def order(self, order_id: str) -> Order | None:
         """One order."""
 
-    def unfinished(self) -> Sequence[Order]:
-        """Every order that is neither settled nor released, oldest payment first."""
-
-    def open_orders(self, machine_id: str) -> Sequence[Order]:
-        """A cabinet's OPEN orders, oldest payment first."""
+    def unfinished(self, machine_id: str = "") -> Sequence[Order]:
+        """Orders that are neither settled nor released, of one cabinet or of all, oldest payment
+        first."""
 
     def orders(self, machine_id: str = "", since: float = 0.0) -> Sequence[Order]:
         """Orders paid at or after ``since``, of one cabinet or of all, oldest payment first."""

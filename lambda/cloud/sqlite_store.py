@@ -25,7 +25,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS orders (
     id TEXT PRIMARY KEY, machine_id TEXT NOT NULL, state TEXT NOT NULL, paid_at REAL NOT NULL,
     version INTEGER NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS orders_unfinished ON orders (paid_at)
+CREATE INDEX IF NOT EXISTS orders_unfinished ON orders (machine_id, paid_at, id)
     WHERE state NOT IN ('settled', 'released');
 CREATE INDEX IF NOT EXISTS orders_by_machine ON orders (machine_id, paid_at);
 CREATE INDEX IF NOT EXISTS orders_by_time ON orders (paid_at);
@@ -124,19 +124,11 @@ class SqliteLedger:
     def order(self, order_id: str) -> Order | None:
         return next(self._orders("WHERE id=?", (order_id,)), None)
 
-    def unfinished(self) -> Sequence[Order]:
-        return list(
-            self._orders("WHERE state NOT IN ('settled', 'released') ORDER BY paid_at, id", ())
-        )
-
-    def open_orders(self, machine_id: str) -> Sequence[Order]:
-        return list(
-            self._orders(
-                "WHERE state NOT IN ('settled', 'released') AND state='open' AND machine_id=?"
-                " ORDER BY paid_at, id",
-                (machine_id,),
-            )
-        )
+    def unfinished(self, machine_id: str = "") -> Sequence[Order]:
+        where, values = "WHERE state NOT IN ('settled', 'released')", ()
+        if machine_id:
+            where, values = f"{where} AND machine_id=?", (machine_id,)  # type: ignore[assignment]
+        return list(self._orders(f"{where} ORDER BY paid_at, id", values))
 
     def orders(self, machine_id: str = "", since: float = 0.0) -> Sequence[Order]:
         if machine_id:

@@ -137,8 +137,13 @@ def test_questions_find_what_they_ask_for_oldest_first(ledger: Ledger) -> None:
             replace(ORDER, order_id=f"cs_{state.value}", state=state, paid_at=100 - number)
         )
     ledger.insert(replace(ORDER, order_id="cs_other", machine_id="cab002", paid_at=50))
-    assert [o.order_id for o in ledger.open_orders("cab001")] == ["cs_open"]
-    assert [o.order_id for o in ledger.open_orders("cab002")] == ["cs_other"]
+    assert [o.order_id for o in ledger.unfinished("cab002")] == ["cs_other"]
+    assert [o.order_id for o in ledger.unfinished("cab001")] == [
+        "cs_releasing",
+        "cs_settling",
+        "cs_claimed",
+        "cs_open",
+    ]
     assert [o.order_id for o in ledger.unfinished()] == [
         "cs_other",
         "cs_releasing",

@@ -63,6 +63,8 @@ def test_a_write_is_done_before_the_death_after_it(
     monkeypatch.setattr(os, "kill", lambda _pid, _number: at_death.append(len(written)))
 
     class Book:
+        power_was_lost = False
+
         def open(self) -> list[Entry]:
             return []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -123,8 +124,13 @@ class _Journal:
         self._inner.append(*entries)
         self._cabinet.lines += entries
         for entry in entries:
+            self._cabinet.on_line(self._cabinet, entry)
             self._cabinet.note(f"writes {entry.kind.value} {entry.order_id} {entry.number}")
         self._cabinet.dies("power cut after a line")
+
+    @property
+    def power_was_lost(self) -> bool:
+        return self._inner.power_was_lost
 
     def close(self) -> None:
         self._inner.close()
@@ -142,6 +148,7 @@ class Cabinet:
         folder: Path,
         rng: random.Random,
         on_coin: Callable[[Cabinet, str, int], None],
+        on_line: Callable[[Cabinet, Entry], None],
     ) -> None:
         self.world = world
         self.cloud = cloud
@@ -150,7 +157,9 @@ class Cabinet:
         self.path = folder / f"{machine_id}.db"
         self.token = cloud.add_cabinet(machine_id)
         self.rng = rng
+        self.each = 2 if rng.random() < 0.3 else 1  # pulses that its game wants for a credit
         self.on_coin = on_coin
+        self.on_line = on_line
         self.engine: Engine | None = None
         self.journal: _Journal | None = None
         self.lines: list[Entry] = []
@@ -158,6 +167,9 @@ class Cabinet:
         self.online = False
         self.connection = 0
         self.life = 0
+        self.boots = 0
+        self.kept: Counter[str] = Counter()
+        self.lost: set[str] = set()
         self.cuts = 0
         self.failures = 0
         self.boot_at = 0.0
@@ -169,30 +181,49 @@ class Cabinet:
 
     def boot(self) -> None:
         """Power is on."""
-        self.life += 1
+        self.boots += 1
         self.boot_at = self.world.now
+        self.start()
+
+    def start(self) -> None:
+        """The kiosk starts."""
+        self.life += 1
         self.busy_until = self.world.now
         self.tick_at = float("inf")
-        self.note("boots")
+        self.note(f"starts in boot {self.boots}")
         self.journal = _Journal(self)
-        rules = Rules(self.machine_id, version="simulated")
+        rules = Rules(self.machine_id, pulses_per_credit=self.each, version="simulated")
         engine = Engine(Inbox(), rules, 0.1, self.journal, lambda: _Relay(self), self, self, self)
         self.engine = engine
         self._guarded(engine.begin)
         self._connect_in(1.0)
 
     def die(self) -> None:
-        """Power is off; what is in memory is gone, and the relay falls open."""
+        """The kiosk is gone, and mostly the machine's power with it, and what the game knew."""
         self.cuts += 1
-        self.note("loses power")
+        only_process = self.world.faults.strike("only the process dies")
+        self.note("dies" if only_process else "loses power")
         if self.journal:
             self.journal.close()
         self.engine = None
         self.closed = False
         self.online = False
         self.life += 1
+        if only_process:
+            self.world.at(3.0, self.start)
+            return
+        self.kept.clear()
+        if self.world.faults.strike("journal lost"):
+            self.lose_journal()
         off = self.world.faults.size("off", 5.0, 4 * 3600.0)
         self.world.at(off, self.boot)
+
+    def lose_journal(self) -> None:
+        """Somebody puts a new card into the machine."""
+        self.note("loses its journal")
+        self.lost |= {entry.order_id for entry in self.lines}
+        for path in self.path.parent.glob(f"{self.path.name}*"):
+            path.unlink()
 
     def dies(self, kind: str) -> None:
         """A point at which the power may go."""
@@ -205,6 +236,7 @@ class Cabinet:
         pulsing = self.engine.state.pulsing
         assert pulsing is not None, "the relay closed for no order"
         self.note(f"COIN {pulsing[0]} {pulsing[1]}")
+        self.kept[pulsing[0]] += 1
         self.on_coin(self, *pulsing)
 
     def feed(self, event: Event) -> None:
@@ -235,7 +267,7 @@ class Cabinet:
 
     def clocks(self) -> tuple[str, float, float]:
         """A wall clock that is anything."""
-        return f"boot {self.life}", self.now(), self.rng.uniform(0, 4e9)
+        return f"boot {self.boots}", self.now(), self.rng.uniform(0, 4e9)
 
     def _guarded(self, what: Callable[[], None]) -> None:
         try:

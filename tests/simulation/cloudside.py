@@ -64,11 +64,8 @@ class FailingLedger:
     def order(self, order_id: str) -> Order | None:
         return self._inner.order(order_id)
 
-    def unfinished(self) -> Sequence[Order]:
-        return self._inner.unfinished()
-
-    def open_orders(self, machine_id: str) -> Sequence[Order]:
-        return self._inner.open_orders(machine_id)
+    def unfinished(self, machine_id: str = "") -> Sequence[Order]:
+        return self._inner.unfinished(machine_id)
 
     def orders(self, machine_id: str = "", since: float = 0.0) -> Sequence[Order]:
         return self._inner.orders(machine_id, since)

@@ -18,6 +18,7 @@ from kiosk.core import cabinet, till
 from kiosk.core.effects import Acknowledge, Append, Effect, Pulse
 from kiosk.core.entries import Entry, Kind
 from kiosk.core.till import Till
+from kiosk.journal import Journal
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 DEFECTS: dict[str, Plant] = {}
@@ -72,6 +73,17 @@ def _pulse_before_line(monkeypatch: pytest.MonkeyPatch) -> None:
             do(self, effects)
 
     monkeypatch.setattr(engine.Engine, "_do", hasty)
+
+
+@defect("a power cut is taken for a crash of the process alone")
+def _power_is_eternal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Journal, "_boot_has_changed", lambda _self, _db: False)
+
+
+@defect("an order that a lost journal held is never settled")
+def _lost_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The hold would run out after days, so the ledger finds an end; but not this cabinet.
+    monkeypatch.setattr(cabinet._Step, "_found", lambda _self, _order: None)
 
 
 @defect("a refund carries no idempotency key and looks at nothing")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from cloud.core.orders import FINISHED, Order, OrderState
-from kiosk.core.entries import Kind
+from kiosk.core.entries import Entry, Kind
 from tests.simulation.cabinetside import Cabinet
 from tests.simulation.cloudside import CloudSide
 
@@ -33,13 +33,24 @@ def at_a_coin(
         raise Broken(f"a pulse for {order_id}, {late:.0f} s after it was claimed")
     if coins[order_id, number] > 1:
         raise Broken(f"pulse {number} of {order_id} was made twice")
-    if sum(n for (o, _), n in coins.items() if o == order_id) > order.credits:
-        raise Broken(f"more pulses than credits for {order_id}")
+    if sum(n for (o, _), n in coins.items() if o == order_id) > order.credits * cabinet.each:
+        raise Broken(f"more pulses than were paid for {order_id}")
     if not any(
         e.kind is Kind.PULSE_BEGINS and e.order_id == order_id and e.number == number
         for e in cabinet.lines
     ):
         raise Broken(f"pulse {number} of {order_id} is not in the journal")
+
+
+def at_a_line(cabinet: Cabinet, entry: Entry) -> None:
+    """Checked as the journal gets a line."""
+    kept = cabinet.kept[entry.order_id]
+    if entry.kind is Kind.SETTLE and entry.number > kept:
+        raise Broken(
+            f"{entry.order_id} is settled with {entry.number} pulses, the game knows of {kept}"
+        )
+    if entry.kind is Kind.FORGIVEN and kept:
+        raise Broken(f"pulses of {entry.order_id} are forgiven, and the game knows of {kept}")
 
 
 def at_an_acknowledgement(cloud: CloudSide, cabinet: Cabinet, order_id: str) -> None:
@@ -79,6 +90,20 @@ def _made(cabinet: Cabinet, order_id: str) -> tuple[int, int]:
     return begun, sum(e.kind is Kind.PULSE_OVER for e in lines)
 
 
+def _to_charge(cabinet: Cabinet, order_id: str) -> int:
+    """How many pulses the player pays: those that were over since the game last lost its memory,
+    and none if the journal was lost."""
+    count = 0
+    for entry in cabinet.lines:
+        if entry.order_id != order_id:
+            continue
+        if entry.kind is Kind.PULSE_OVER:
+            count += 1
+        elif entry.kind is Kind.FORGIVEN or entry.note == "not in the journal":
+            count = 0
+    return count
+
+
 def _the_books_agree(
     cloud: CloudSide, order: Order, cabinets: list[Cabinet], coins: Counter[tuple[str, int]]
 ) -> None:
@@ -86,6 +111,7 @@ def _the_books_agree(
     cabinet = next(c for c in cabinets if c.machine_id == order.machine_id)
     begun, over = _made(cabinet, order.order_id)
     fallen = sum(n for (order_id, _), n in coins.items() if order_id == order.order_id)
+    to_charge = _to_charge(cabinet, order.order_id)
     charged = cloud.stripe.charged(order.order_id)
     if cloud.stripe.holds(order.order_id):
         raise Broken(f"{name} is still held by the bank")
@@ -96,11 +122,11 @@ def _the_books_agree(
     if order.state is OrderState.RELEASED:
         if charged:
             raise Broken(f"{name} was charged {charged}")
-        if over != order.given_away:
-            raise Broken(f"{name}: {over} pulses, of which {order.given_away} are given away")
+        if to_charge != order.given_away and order.order_id not in cabinet.lost:
+            raise Broken(f"{name}: {to_charge} pulses, of which {order.given_away} are given away")
         return
-    if order.pulsed != over:
-        raise Broken(f"{name}: settled with {order.pulsed} pulses, the journal has {over}")
+    if order.pulsed != to_charge:
+        raise Broken(f"{name}: settled with {order.pulsed} pulses, the journal has {to_charge}")
     # Reckoned here again, and not with the rules' own function: in dollars, rounded down.
-    if charged != order.amount * over // order.pulses:
-        raise Broken(f"{name}: {charged} charged for {over} of {order.pulses} pulses")
+    if charged != order.amount * to_charge // order.pulses:
+        raise Broken(f"{name}: {charged} charged for {to_charge} of {order.pulses} pulses")

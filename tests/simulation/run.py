@@ -53,6 +53,8 @@ RATES: dict[str, float] = {
     "power cut in a pulse": 0.02,
     "power cut after a pulse": 0.02,
     "power cut before a call": 0.01,
+    "only the process dies": 0.4,
+    "journal lost": 0.05,
     "disk full": 0.015,
     "journal cannot be opened": 0.05,
     "relay fails": 0.01,
@@ -122,6 +124,7 @@ class _Run:
                 folder,
                 random.Random(f"{seed}:cabinet {number}"),
                 self.on_coin,
+                invariants.at_a_line,
             )
             for number in range(1, cabinets + 1)
         ]
@@ -203,8 +206,12 @@ class _Run:
             result.branches[_branch(order.state, order.pulsed, order.pulses, order.given_away)] += 1
         for cabinet in self.cabinets:
             for entry in cabinet.lines:
-                if entry.kind is Kind.SETTLE and entry.note:
+                if entry.kind is Kind.SETTLE and "ambiguous" in entry.note:
                     result.branches["a pulse was ambiguous"] += 1
+                if entry.kind is Kind.FORGIVEN:
+                    result.branches["pulses were forgiven"] += 1
+                if entry.kind is Kind.SETTLE and entry.note == "not in the journal":
+                    result.branches["an order was not in the journal"] += 1
                 if entry.kind is Kind.REFUSED:
                     result.branches["a claim was refused"] += 1
 
