@@ -151,7 +151,12 @@ def test_a_heartbeat_tells_the_open_orders_and_the_link(arcade: Arcade) -> None:
     assert [o["order_id"] for o in body["orders"]] == [order_id]
     assert body["time"].endswith("Z")
     arcade.claim(order_id)
-    assert arcade.ask("/status", {})[1]["orders"] == []
+    body = arcade.ask("/status", {})[1]
+    assert body["orders"] == []
+    (claimed,) = body["claimed"]
+    assert claimed["order_id"] == order_id
+    assert claimed["claim_id"] == arcade.order(order_id).claim_id
+    assert claimed["age_seconds"] == 0.0
 
 
 def test_a_cabinet_that_cannot_give_credits_cannot_be_paid(arcade: Arcade) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kiosk.core import screens
@@ -71,22 +71,25 @@ class Bench:
                 done += self.feed(PulseMade(effect.order_id, effect.number))
         return done
 
-    def start(self, *entries: Entry) -> None:
+    def start(self, *entries: Entry, power_was_lost: bool = False) -> None:
         """Relay, journal, broker, link and heartbeat are there and well."""
         self.entries = list(entries)
         self.feed(RelayReady())
-        self.feed(JournalOpened(entries))
+        self.feed(JournalOpened(entries, power_was_lost))
         self.feed(BrokerUp())
         self.answer("link", OFFER)
         self.answer("heartbeat", self.beat())
 
-    def beat(self, *order_ids: str, state: str = "active") -> dict[str, Any]:
+    def beat(
+        self, *order_ids: str, state: str = "active", claimed: Sequence[object] = ()
+    ) -> dict[str, Any]:
         """The body of a heartbeat's answer."""
         orders = [{"order_id": o, "credits": 1, "expires_at": "x"} for o in order_ids]
         return {
             "time": "t",
             "link": {"state": state, "url": OFFER["url"]},
             "orders": orders,
+            "claimed": list(claimed),
         }
 
     def message(self, kind: str, body: object, raw: bytes | None = None) -> list[Effect]:

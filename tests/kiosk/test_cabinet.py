@@ -15,6 +15,7 @@ from kiosk.core.effects import (
     Pulse,
     ReopenJournal,
     ReopenRelay,
+    Report,
 )
 from kiosk.core.entries import Entry, Kind
 from kiosk.core.events import (
@@ -297,6 +298,150 @@ def test_a_journal_that_makes_no_sense_stops_the_money() -> None:
     assert bench.view.screen is Screen.OUT_OF_ORDER
     assert "damaged" in bench.view.notes[0]
     assert bench.calls("link") == []
+
+
+# A machine that lost its power, and with it what the game knew
+
+
+def test_after_a_power_cut_what_was_given_before_is_not_charged() -> None:
+    bench = Bench()
+    bench.start(*left(*pulse(1), *pulse(2), pulses=3), power_was_lost=True)
+    bench.grant("cs_1", credits=3, age=30)
+    bench.wait(1)
+    bench.wait(1)
+    assert [number for _, number in bench.pulses] == [3]
+    assert bench.call("settle cs_1").body["pulsed"] == 1
+    assert bench.state.book.credits_left == 1
+
+
+def test_after_a_long_power_cut_nothing_is_given_and_nothing_charged() -> None:
+    bench = Bench()
+    bench.start(*left(*pulse(1), *pulse(2), pulses=3), power_was_lost=True)
+    bench.grant("cs_1", credits=3, age=301)
+    assert bench.pulses == []
+    assert bench.call("settle cs_1").body["pulsed"] == 0
+
+
+def test_a_second_power_cut_forgives_again() -> None:
+    bench = Bench()
+    lines = (*left(*pulse(1), pulses=3), Entry(Kind.FORGIVEN, "cs_1", number=1), *pulse(2))
+    bench.start(*lines, power_was_lost=True)
+    bench.grant("cs_1", credits=3)
+    bench.wait(1)
+    bench.wait(1)
+    assert [number for _, number in bench.pulses] == [3]
+    assert bench.call("settle cs_1").body["pulsed"] == 1
+
+
+def test_a_power_cut_that_was_dealt_with_is_not_dealt_with_again() -> None:
+    bench = Bench()
+    bench.start(
+        *left(*pulse(1), pulses=3), Entry(Kind.FORGIVEN, "cs_1", number=1), power_was_lost=True
+    )
+    assert [e.kind for e in bench.entries].count(Kind.FORGIVEN) == 1
+
+
+def test_an_operator_may_charge_for_a_game_that_keeps_its_credits() -> None:
+    bench = Bench(forgive_lost=False)
+    bench.start(*left(*pulse(1), *pulse(2), pulses=3), power_was_lost=True)
+    bench.grant("cs_1", credits=3)
+    bench.wait(1)
+    bench.wait(1)
+    assert [number for _, number in bench.pulses] == [3]
+    assert bench.call("settle cs_1").body["pulsed"] == 3
+
+
+def test_the_credits_left_are_gone_with_the_power() -> None:
+    bench = Bench()
+    bench.start(Entry(Kind.CREDITS_LEFT, number=4), power_was_lost=True)
+    assert bench.view.screen is Screen.READY
+    assert bench.entries[-1] == Entry(Kind.CREDITS_LEFT, number=0)
+
+
+def test_an_ambiguous_pulse_before_a_power_cut_is_never_charged() -> None:
+    bench = Bench(charge_ambiguous=True)
+    begun = Entry(Kind.PULSE_BEGINS, "cs_1", number=1)
+    bench.start(*left(begun, pulses=3), power_was_lost=True)
+    bench.grant("cs_1", credits=3)
+    bench.wait(1)
+    bench.wait(1)
+    assert [number for _, number in bench.pulses] == [2, 3]
+    assert bench.call("settle cs_1").body["pulsed"] == 2
+
+
+def test_half_a_credit_is_not_given_after_a_power_cut() -> None:
+    """Of two credits of two pulses each one pulse was made: one whole credit can still be."""
+    bench = Bench(pulses_per_credit=2)
+    claim = Entry(Kind.CLAIM, "cs_1", claim_id="mine")
+    claimed = Entry(Kind.CLAIMED, "cs_1", credits=2, pulses=4)
+    bench.start(claim, claimed, *pulse(1), power_was_lost=True)
+    bench.grant("cs_1", credits=2)
+    bench.wait(1)
+    bench.wait(1)
+    assert [number for _, number in bench.pulses] == [2, 3]
+    assert bench.call("settle cs_1").body == {
+        "machine_id": "cab001",
+        "order_id": "cs_1",
+        "claim_id": "mine",
+        "pulsed": 2,
+        "pulses": 4,
+    }
+    assert bench.state.book.credits_left == 1
+
+
+def test_the_lines_of_a_power_cut_stand_together_and_first() -> None:
+    """A start that fails between them would take the power cut for dealt with."""
+    bench = Bench()
+    bench.feed(RelayReady())
+    lines = left(*pulse(1), *pulse(2), pulses=3)
+    effects = bench.feed(JournalOpened(tuple(lines), power_was_lost=True))
+    kinds = [type(e) for e in effects if not isinstance(e, Report)]
+    first = [e for e in effects if isinstance(e, Append)]
+    assert kinds[: len(first)] == [Append] * len(first)
+    begin = effects.index(first[0])
+    assert effects[begin : begin + len(first)] == first
+    assert [e.entry.kind for e in first] == [Kind.CREDITS_LEFT, Kind.FORGIVEN]
+
+
+# A journal that does not know what the cloud knows
+
+
+def claimed_here(age: float, order_id: str = "cs_1") -> dict[str, object]:
+    return {"order_id": order_id, "claim_id": "old", "credits": 3, "age_seconds": age}
+
+
+def test_an_order_that_the_journal_lost_is_settled_with_nothing(bench: Bench) -> None:
+    bench.wait(300)
+    bench.answer("heartbeat", bench.beat(claimed=[claimed_here(301)]))
+    body = bench.call("settle cs_1").body
+    assert (body["claim_id"], body["pulsed"], body["pulses"]) == ("old", 0, 3)
+    assert bench.pulses == []
+    bench.answer("settle cs_1", {"state": "settled"})
+    assert bench.state.book.jobs == {}
+
+
+def test_a_lost_order_is_left_alone_inside_the_resume_window(bench: Bench) -> None:
+    bench.wait(300)
+    bench.answer("heartbeat", bench.beat(claimed=[claimed_here(300)]))
+    assert bench.calls("settle") == []
+
+
+def test_an_order_whose_hint_was_refused_first_is_settled_too(bench: Bench) -> None:
+    bench.hint("cs_1")
+    bench.answer("claim cs_1", {"error": "the order is claimed already"}, status=409)
+    bench.wait(300)
+    bench.answer("heartbeat", bench.beat(claimed=[claimed_here(301)]))
+    assert bench.call("settle cs_1").body["claim_id"] == "old"
+
+
+def test_an_order_of_the_journal_is_not_taken_for_lost(bench: Bench) -> None:
+    bench.hint("cs_1")
+    bench.grant("cs_1", credits=3)
+    bench.wait(1)
+    bench.wait(1)
+    bench.wait(300)
+    bench.answer("heartbeat", bench.beat(claimed=[claimed_here(301)]))
+    assert [e.number for e in bench.entries if e.kind is Kind.SETTLE] == [3]
 
 
 # Trouble

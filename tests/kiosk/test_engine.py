@@ -93,7 +93,7 @@ class Lab:
         self.answer("heartbeat", self.beat())
 
     def beat(self) -> dict[str, Any]:
-        return {"link": {"state": "active", "url": OFFER["url"]}, "orders": []}
+        return {"link": {"state": "active", "url": OFFER["url"]}, "orders": [], "claimed": []}
 
     def answer(self, name: str, body: dict[str, Any], status: int = 200) -> None:
         call = next(c for c in reversed(self.calls) if c.name == name)

@@ -29,8 +29,8 @@ class Files:
         self.path = path
         self.made: list[Journal] = []
 
-    def journal(self) -> Journal:
-        self.made.append(Journal(self.path, lambda: ("boot", 1.0, 2.0)))
+    def journal(self, boot: str = "boot") -> Journal:
+        self.made.append(Journal(self.path, lambda: (boot, 1.0, 2.0)))
         return self.made[-1]
 
     def again(self) -> tuple[Entry, ...]:
@@ -210,6 +210,32 @@ def test_each_line_carries_its_boot_and_both_clocks(files: Files) -> None:
             ("boot", 1.0, 2.0)
         ]
     db.close()
+
+
+def test_a_power_cut_is_known_by_the_boot_of_the_last_line(files: Files) -> None:
+    journal = files.journal()
+    journal.open()
+    journal.append(CLAIM)
+    journal.open()
+    assert not journal.power_was_lost  # the process began again, the machine did not
+    journal.close()
+    later = files.journal(boot="another boot")
+    later.open()
+    assert later.power_was_lost
+    later.append(Entry(Kind.CREDITS_LEFT, number=0))
+    later.open()
+    assert not later.power_was_lost
+
+
+@pytest.mark.parametrize(("before", "after"), [("", "boot 2"), ("boot 1", ""), ("", "")])
+def test_a_system_without_boot_ids_never_lost_power(files: Files, before: str, after: str) -> None:
+    journal = files.journal(boot=before)
+    journal.open()
+    journal.append(CLAIM)
+    journal.close()
+    later = files.journal(boot=after)
+    later.open()
+    assert not later.power_was_lost
 
 
 def test_the_boot_id_does_not_change_while_the_machine_is_on() -> None:
