@@ -30,7 +30,10 @@ log = logging.getLogger(__name__)
 
 
 def run(config: Config, shots: Path | None = None) -> int:
-    """Runs the kiosk until SIGTERM, SIGINT, or its window is closed; returns the exit status."""
+    """Runs the kiosk until SIGTERM, SIGINT, or its window is closed; returns the exit status.
+
+    That is 1 if the cabinet was out of order in the end, so that whoever ended it hears of it.
+    """
     begun = time.monotonic()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
@@ -99,7 +102,7 @@ def run(config: Config, shots: Path | None = None) -> int:
         raise KioskError(
             f"the kiosk stopped on a defect ({failure[0]!r}): start it again, and send its log"
         ) from failure[0]
-    return 0
+    return 1 if engine.state.journal_problem or engine.state.relay_problem else 0
 
 
 def rules_of(config: Config) -> Rules:

@@ -59,6 +59,19 @@ def _parser() -> argparse.ArgumentParser:
         "open-relay", parents=[common], help="open the coin relay, after a kiosk that was killed"
     )
     open_relay.set_defaults(command=_open_relay)
+    new_journal = commands.add_parser(
+        "new-journal", parents=[common], help="keep a damaged journal, and begin a new one"
+    )
+    new_journal.set_defaults(command=_new_journal)
+
+    ledger = commands.add_parser(
+        "ledger", parents=[common], help="show the cabinet's own book: its orders and pulses"
+    )
+    ledger.add_argument("--csv", action="store_true", help="as comma-separated values")
+    ledger.add_argument(
+        "--unsettled", action="store_true", help="only the orders that are not done with"
+    )
+    ledger.set_defaults(command=_ledger)
     return parser
 
 
@@ -93,6 +106,34 @@ def _open_relay(arguments: argparse.Namespace) -> int:
     relay.open()
     relay.shut_down()
     log.info("the coin relay is open")
+    return 0
+
+
+def _new_journal(arguments: argparse.Namespace) -> int:
+    settings = config.load(arguments.config)
+    from kiosk import journal
+
+    kept = journal.set_aside(settings.journal.path)
+    print(f"the damaged journal is kept as {kept}; start the kiosk, it begins a new one")
+    return 0
+
+
+def _ledger(arguments: argparse.Namespace) -> int:
+    settings = config.load(arguments.config)
+    from kiosk import journal, ledger
+    from kiosk.core.till import BadLine
+
+    path = settings.journal.path
+    try:
+        book = ledger.accounts(journal.read(path))
+    except BadLine as error:
+        raise journal.damaged(path, str(error)) from error
+    if arguments.unsettled:
+        book = [account for account in book if account.unsettled]
+    print(
+        ledger.as_csv(book) if arguments.csv else ledger.table(book),
+        end="" if arguments.csv else "\n",
+    )
     return 0
 
 

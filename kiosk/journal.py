@@ -10,12 +10,14 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from kiosk.core import till
 from kiosk.core.entries import Entry, Kind
+from kiosk.core.till import BadLine
 from kiosk.errors import KioskError
 
 _APPLICATION = 0x41524B31  # "ARK1": tells this file from any other SQLite file
@@ -38,6 +40,14 @@ _COLUMNS = "kind, order_id, claim_id, credits, pulses, n, note"
 
 class JournalError(KioskError):
     """The journal cannot be opened, read or written; the sentence names the file and the remedy."""
+
+
+class JournalInUse(JournalError):
+    """Another kiosk has it."""
+
+
+class JournalDamaged(JournalError):
+    """What is in the file is no journal that this kiosk can go on with, and never will be."""
 
 
 class Journal:
@@ -70,7 +80,7 @@ class Journal:
         self.close()
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._take_lock()
+            self._lock = _locked(self._path)
             self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
             self._prepare(self._db)
             self._power_was_lost = self._boot_has_changed(self._db)
@@ -83,7 +93,7 @@ class Journal:
             ) from error
         except (sqlite3.Error, ValueError) as error:
             self.close()
-            raise JournalError(_sentence(self._path, error)) from error
+            raise _failure(self._path, error) from error
         except JournalError:
             self.close()
             raise
@@ -109,7 +119,7 @@ class Journal:
         except sqlite3.Error as error:
             # What is in memory is ahead of the disk now: nothing follows until both are one again.
             self.close()
-            raise JournalError(_sentence(self._path, error)) from error
+            raise _failure(self._path, error) from error
 
     def close(self) -> None:
         """Ends the use of the file, and lets another kiosk have it."""
@@ -121,18 +131,6 @@ class Journal:
             self._lock.close()
             self._lock = None
 
-    def _take_lock(self) -> None:
-        """One kiosk for a journal: two would each make the pulses of the same order."""
-        lock = self._path.with_name(self._path.name + ".lock").open("w")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            lock.close()
-            raise JournalError(
-                f"the journal {self._path} is in use: another kiosk runs on this machine"
-            ) from error
-        self._lock = lock
-
     def _prepare(self, db: sqlite3.Connection) -> None:
         (application,) = db.execute("PRAGMA application_id").fetchone()
         (version,) = db.execute("PRAGMA user_version").fetchone()
@@ -142,16 +140,17 @@ class Journal:
                 f"{self._path} is another program's database: name another [journal] path"
             )
         if version > _VERSION:
-            raise JournalError(
+            raise JournalDamaged(
                 f"the journal {self._path} was written by a newer kiosk (version {version}): "
-                "install that one again"
+                "install that one again, or begin a new journal with `kiosk new-journal`"
             )
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
-        db.executescript(_SCHEMA)
+        if not tables:
+            db.executescript(_SCHEMA)
         (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
-            raise sqlite3.DatabaseError(verdict)
+            raise damaged(self._path, " ".join(verdict.split()))
 
     def _boot_has_changed(self, db: sqlite3.Connection) -> bool:
         last = db.execute("SELECT boot_id FROM entries ORDER BY number DESC LIMIT 1").fetchone()
@@ -176,6 +175,73 @@ class Journal:
             db.execute("INSERT INTO unfinished VALUES (?)", (entry.order_id,))
         elif entry.kind in (Kind.REFUSED, Kind.SETTLED):
             db.execute("DELETE FROM unfinished WHERE order_id = ?", (entry.order_id,))
+
+
+def read(path: Path) -> Iterator[tuple[Entry, float]]:
+    """Every line with its wall clock's seconds, oldest first, for people; changes nothing.
+
+    A kiosk may run meanwhile. Raises :class:`JournalError`.
+    """
+    if not path.exists():
+        raise JournalError(f"there is no journal {path} yet: the kiosk makes one when it starts")
+    try:
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            for row in db.execute(f"SELECT {_COLUMNS}, wall FROM entries ORDER BY number"):
+                yield _entry(row[:-1]), float(row[-1])
+        finally:
+            db.close()
+    except (sqlite3.Error, ValueError) as error:
+        raise _failure(path, error) from error
+
+
+def set_aside(path: Path) -> Path:
+    """Gives a damaged journal another name, so that the kiosk begins a new one; returns the name.
+
+    Raises :class:`JournalError` if it is in use, or in order.
+    """
+    if not path.exists():
+        raise JournalError(f"there is no journal {path}: the kiosk makes one when it starts")
+    journal = Journal(path, lambda: ("", 0.0, 0.0))
+    try:
+        till.fold(journal.open())
+    except (JournalDamaged, BadLine):
+        pass
+    else:
+        raise JournalError(f"the journal {path} is in order: there is no need for a new one")
+    finally:
+        journal.close()
+    with _locked(path):
+        number = 1
+        while (kept := path.with_name(f"{path.name}.damaged-{number}")).exists():
+            number += 1
+        # The file itself last: its log must never be taken for that of a new one.
+        for end in ("-wal", "-shm", ""):
+            part = path.with_name(path.name + end)
+            if part.exists():
+                part.rename(kept.with_name(kept.name + end))
+    return kept
+
+
+def damaged(path: Path, told: str) -> JournalDamaged:
+    """The sentence for a file that is beyond use."""
+    return JournalDamaged(
+        f"{path} is no journal, or a damaged one ({told}): `kiosk new-journal` keeps it for the "
+        "books and begins a new one"
+    )
+
+
+def _locked(path: Path) -> IO[str]:
+    """One kiosk for a journal: two would each make the pulses of the same order."""
+    lock = path.with_name(path.name + ".lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.close()
+        raise JournalInUse(
+            f"the journal {path} is in use: another kiosk runs on this machine"
+        ) from error
+    return lock
 
 
 def boot_id() -> str:
@@ -216,17 +282,20 @@ def _int(value: object) -> int:
     return value
 
 
-def _sentence(path: Path, error: Exception) -> str:
+def _failure(path: Path, error: Exception) -> JournalError:
     told = str(error)
     if "readonly" in told or (path.exists() and not os.access(path, os.W_OK)):
-        return f"the journal {path} is read-only: check its owner and the disk"
+        return JournalError(f"the journal {path} is read-only: check its owner and the disk")
     if "full" in told:
-        return f"the journal {path} cannot be written, the disk is full: make room"
-    if "not a database" in told or "malformed" in told:
-        return (
-            f"{path} is no journal, or a damaged one ({told}): keep it for the books, and move it "
-            "away to start a new one"
-        )
+        return JournalError(f"the journal {path} cannot be written, the disk is full: make room")
+    if "not a database" in told or "malformed" in told or isinstance(error, ValueError):
+        return damaged(path, told)
     if "unable to open" in told:
-        return f"the journal {path} cannot be opened: check that it is a file of the kiosk's user"
-    return f"the journal {path} cannot be used: {told}"
+        return JournalError(
+            f"the journal {path} cannot be opened: check that it is a file of the kiosk's user"
+        )
+    if "I/O" in told:
+        return JournalError(
+            f"the journal {path} cannot be read or written ({told}): check the disk and its room"
+        )
+    return JournalError(f"the journal {path} cannot be used: {told}")

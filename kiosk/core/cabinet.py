@@ -295,7 +295,10 @@ class _Step:
         try:
             book = till.fold(event.entries)
         except BadLine as error:
-            reason = f"the journal is damaged: {error}"
+            reason = (
+                f"the journal is damaged ({error}): end the kiosk, and begin a new journal with "
+                "`kiosk new-journal`, which keeps this one"
+            )
             self._report("error", reason)
             self._set(journal_ready=False, journal_problem=reason)
             return

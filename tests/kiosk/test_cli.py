@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,10 @@ import pytest
 import kiosk
 from kiosk import cli
 from kiosk.config import Config
+from kiosk.core.entries import Entry, Kind
 from kiosk.errors import KioskError
 from kiosk.hardware import RelayError
+from kiosk.journal import Journal
 
 TOKEN = "token-0123456789-secret"
 
@@ -227,3 +230,50 @@ def test_check_and_open_relay_need_neither_screen_nor_network(file: Path) -> Non
     )
     ended = run("-c", code)
     assert ended.returncode == 0, ended.stderr
+
+
+@pytest.fixture
+def journal(file: Path, tmp_path: Path) -> Path:
+    """The journal of the config file, with one order in it."""
+    path = tmp_path / "journal.db"
+    file.write_text(file.read_text() + f"[journal]\npath = {str(path)!r}\n")
+    made = Journal(path, lambda: ("boot", 1.0, 1_800_000_000.0))
+    made.open()
+    made.append(Entry(Kind.CLAIM, "cs_1", claim_id="mine"))
+    made.close()
+    return path
+
+
+def test_ledger_shows_the_book(
+    file: Path, journal: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["ledger", "--config", str(file)]) == 0
+    assert "cs_1" in capsys.readouterr().out
+    assert cli.main(["ledger", "--csv", "--unsettled", "--config", str(file)]) == 0
+    head, row = capsys.readouterr().out.splitlines()
+    assert head.startswith("order,begun,state")
+    assert row.startswith("cs_1,2027-01-15 08:00:00+00:00,claiming")
+    assert journal.exists()
+
+
+def test_ledger_of_a_damaged_book_is_one_sentence(
+    file: Path, journal: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with sqlite3.connect(journal) as db:
+        db.execute("UPDATE entries SET kind = 'settled'")
+    db.close()
+    assert cli.main(["ledger", "--config", str(file)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "never claimed" in line
+    assert "kiosk new-journal" in line
+
+
+def test_new_journal_keeps_the_old_one(
+    file: Path, journal: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["new-journal", "--config", str(file)]) == 1
+    assert "in order" in capsys.readouterr().err
+    journal.write_bytes(b"what is left after a bad night " * 200)
+    assert cli.main(["new-journal", "--config", str(file)]) == 0
+    assert "journal.db.damaged-1" in capsys.readouterr().out
+    assert not journal.exists()

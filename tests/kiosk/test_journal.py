@@ -11,7 +11,15 @@ import pytest
 
 from kiosk.core import till
 from kiosk.core.entries import Entry, Kind
-from kiosk.journal import Journal, JournalError, boot_id
+from kiosk.journal import (
+    Journal,
+    JournalDamaged,
+    JournalError,
+    JournalInUse,
+    boot_id,
+    read,
+    set_aside,
+)
 
 CLAIM = Entry(Kind.CLAIM, "cs_1", claim_id="mine")
 CLAIMED = Entry(Kind.CLAIMED, "cs_1", credits=1, pulses=1)
@@ -210,6 +218,110 @@ def test_each_line_carries_its_boot_and_both_clocks(files: Files) -> None:
             ("boot", 1.0, 2.0)
         ]
     db.close()
+
+
+def spoil(files: Files, how: str) -> None:
+    """Makes a journal with an order, and does to it what a bad card does."""
+    journal = files.journal()
+    journal.open()
+    for number in range(200):
+        journal.append(Entry(Kind.CREDITS_LEFT, number=number, note="x" * 300))
+    journal.append(CLAIM)
+    journal.close()
+    size = files.path.stat().st_size
+    with files.path.open("r+b") as file:
+        match how:
+            case "torn":
+                file.seek(size // 2)
+                file.write(os.urandom(4096))
+            case "truncated":
+                file.truncate(size - 4096 * 3 - 100)
+            case "head overwritten":
+                file.write(b"\0" * 512)
+    if how == "nonsense":
+        with sqlite3.connect(files.path) as db:
+            db.execute("UPDATE entries SET kind = 'settled' WHERE kind = 'claim'")
+        db.close()
+    if how == "from the future":
+        with sqlite3.connect(files.path) as db:
+            db.execute("PRAGMA user_version = 99")
+        db.close()
+
+
+DAMAGES = ("torn", "truncated", "head overwritten", "from the future")
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_a_damaged_journal_is_refused_with_the_way_out(files: Files, how: str) -> None:
+    spoil(files, how)
+    with pytest.raises(JournalDamaged, match="kiosk new-journal"):
+        files.journal().open()
+
+
+@pytest.mark.parametrize("how", [*DAMAGES, "nonsense"])
+def test_a_damaged_journal_is_kept_whole_and_a_new_one_begun(files: Files, how: str) -> None:
+    spoil(files, how)
+    before = files.path.read_bytes()
+    kept = set_aside(files.path)
+    assert kept.name == "journal.db.damaged-1"
+    assert kept.read_bytes() == before
+    journal = files.journal()
+    assert journal.open() == ()
+    journal.append(CLAIM)
+    assert files.again() == (CLAIM,)
+
+
+def test_a_second_damaged_journal_does_not_replace_the_first(files: Files) -> None:
+    for number in (1, 2):
+        spoil(files, "from the future")
+        assert set_aside(files.path).name == f"journal.db.damaged-{number}"
+
+
+def test_a_journal_in_order_is_not_set_aside(files: Files) -> None:
+    files.journal().open()
+    files.made[0].append(CLAIM)
+    files.made[0].close()
+    with pytest.raises(JournalError, match="in order"):
+        set_aside(files.path)
+    assert files.again() == (CLAIM,)
+
+
+def test_a_journal_in_use_is_not_set_aside(files: Files) -> None:
+    files.journal().open()
+    with pytest.raises(JournalInUse):
+        set_aside(files.path)
+
+
+def test_nothing_is_set_aside_where_nothing_is(files: Files) -> None:
+    with pytest.raises(JournalError, match="there is no journal"):
+        set_aside(files.path)
+
+
+def test_another_programs_database_is_not_set_aside(files: Files) -> None:
+    files.path.parent.mkdir()
+    with sqlite3.connect(files.path) as db:
+        db.execute("CREATE TABLE photos (name)")
+    db.close()
+    with pytest.raises(JournalError, match="another program's database"):
+        set_aside(files.path)
+    assert files.path.exists()
+
+
+def test_people_read_every_line_while_the_kiosk_runs(files: Files) -> None:
+    journal = files.journal()
+    journal.open()
+    journal.append(*WHOLE)
+    assert [entry for entry, _ in read(files.path)] == list(WHOLE)
+    journal.append(Entry(Kind.CREDITS_LEFT, number=0))
+
+
+def test_reading_what_is_not_there_or_not_right_is_one_sentence(files: Files) -> None:
+    with pytest.raises(JournalError, match="there is no journal"):
+        list(read(files.path))
+    files.path.parent.mkdir()
+    files.path.write_bytes(b"no database, but long enough to look at" * 100)
+    with pytest.raises(JournalDamaged, match="not a database"):
+        list(read(files.path))
 
 
 def test_a_power_cut_is_known_by_the_boot_of_the_last_line(files: Files) -> None:
