@@ -138,6 +138,9 @@ class _Payer:
         ).raise_for_status()
         parts.wait_for(lambda: "edge" in self._marks.times, "the coin")
         parts.wait_for(lambda: not self._engine.state.book.jobs, "the settle")
+        # The pause after a pulse is the game's, not ours to be measured with the next payment.
+        due = self._engine.state.next_pulse_at
+        parts.wait_for(lambda: time.monotonic() >= due, "the end of the pause")
         return dict(self._marks.times)
 
 

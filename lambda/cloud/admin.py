@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import logging
 import os
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from cloud import cabinet_config, tokens
 from cloud.core import money
+from cloud.core.books import Repair
 from cloud.core.machines import MACHINE_ID, Machine
 from cloud.core.prices import Bonus, PriceList, mistakes
 from cloud.ledger import LedgerUnavailable
@@ -133,6 +135,40 @@ class Admin:
         done = self._cloud.releases.release(order, "released by the operator")
         print(f"{done.order_id} is {done.state.value}")
 
+    def reconcile(self, args: argparse.Namespace) -> None:
+        """Compares Stripe, the ledger and the cabinets' journals, and lists what does not agree."""
+        books = self._cloud.reconciliation
+        since = time.time() - args.days * 86400
+        found = books.compare(since)
+        for word in args.journal:
+            machine_id, _, file = word.partition("=")
+            found += books.compare_journal(
+                self._machine(machine_id, removed=True).machine_id, _rows(file)
+            )
+        left = 0
+        for finding in found:
+            amount = money.text(finding.amount, finding.currency) if finding.currency else ""
+            print(f"{finding.order_id}  {finding.machine_id}  {amount}".rstrip())
+            print(f"    {finding.reason}")
+            # What people did in Stripe's dashboard moves no money here: it is always written down.
+            done = ""
+            if args.fix or finding.repair is Repair.NOTE:
+                done = books.repair(finding)
+            left += not done
+            print(f"    {f'done: {done}' if done else finding.todo}")
+        for tally in books.tallies(since):
+            told = f"{tally.machine_id}  {tally.orders} orders, charged "
+            told += money.text(tally.charged, tally.currency)
+            if tally.refunds:
+                back = money.text(tally.refunded, tally.currency)
+                told += f", {tally.refunds} refunded by hand ({back})"
+            if tally.disputes:
+                told += f", {tally.disputes} disputed"
+            print(told)
+        if left:
+            raise AdminError(f"{left} of {len(found)} exceptions are left")
+        print(f"the books agree ({len(found)} exceptions repaired)" if found else "the books agree")
+
     def _machine(self, machine_id: str, removed: bool = False) -> Machine:
         machine = self._ledger.machine(machine_id)
         if machine is None or (machine.removed and not removed):
@@ -191,6 +227,19 @@ def _prices(before: PriceList, args: argparse.Namespace) -> PriceList:
     return prices
 
 
+def _rows(file: str) -> list[dict[str, str]]:
+    """A cabinet's book, as ``kiosk ledger --csv`` printed it."""
+    try:
+        with Path(file).open(newline="") as text:
+            rows = list(csv.DictReader(text))
+    except (OSError, ValueError, csv.Error) as error:
+        raise AdminError(f"{file or 'no file'} cannot be read: {error}") from error
+    for row in rows:
+        if not (row.get("order") and row.get("state") and (row.get("charged") or "").isdecimal()):
+            raise AdminError(f"{file} is no cabinet's book: take what `kiosk ledger --csv` prints")
+    return rows
+
+
 def _bonus(text: str) -> Bonus:
     bought, _, got = text.partition("=")
     if not (bought.isdecimal() and got.isdecimal()):
@@ -234,6 +283,16 @@ def parser() -> argparse.ArgumentParser:
     listing.add_argument("--days", type=float, default=7.0)
     command("problems")
     command("release", "order_id")
+    checking = command("reconcile")
+    checking.add_argument("--days", type=float, default=7.0, help="how far back (default: 7)")
+    checking.add_argument("--fix", action="store_true", help="repair what has one right answer")
+    checking.add_argument(
+        "--journal",
+        action="append",
+        default=[],
+        metavar="MACHINE_ID=FILE",
+        help="compare a cabinet's book too, as `kiosk ledger --csv` printed it",
+    )
     return top
 
 

@@ -50,6 +50,18 @@ class Settlement:
             self._tell(done, due, now)
         return done
 
+    def correct(self, order: Order) -> int:
+        """Makes what a finished order's player paid what the ledger says; returns what it is."""
+        key = f"{order.order_id}:correct"
+        intent = self._stripe.intent(order.intent_id)
+        if intent.over:
+            return self._refund(order, order.charged, key)
+        if order.charged:
+            self._stripe.capture(order.intent_id, order.charged, key)
+        else:
+            self._stripe.cancel(order.intent_id, key)
+        return order.charged
+
     def _charge(self, order: Order, due: int) -> int:
         """Makes the player's charge ``due``; returns what it is, which may be less or more."""
         arrow = "settle" if order.state is OrderState.SETTLING else "release"

@@ -7,12 +7,13 @@ again with the same key) and :class:`StripeRefused` (no effect, and asking again
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import stripe
 from stripe import StripeClient, StripeObject
 
-from cloud.core.payments import Intent, Payment
+from cloud.core.payments import Completed, Intent, Payment, Undelivered
 
 # Lambda gives up after 29 s and Stripe's webhook wants its answer within seconds.
 TIMEOUT_SECONDS = (3.05, 8.0)
@@ -59,6 +60,12 @@ class Gateway(Protocol):
 
     def intent(self, intent_id: str) -> Intent:
         """A PaymentIntent as it is now."""
+
+    def completed(self, since: float, until: float) -> Sequence[Completed]:
+        """The sessions that were begun between the two and completed."""
+
+    def undelivered(self, since: float, until: float) -> Sequence[Undelivered]:
+        """The events between the two that no webhook has taken."""
 
     def capture(self, intent_id: str, amount: int, key: str) -> None:
         """Charges ``amount`` of a hold and gives up the rest."""
@@ -170,7 +177,22 @@ class StripeGateway:
             amount=int(found.amount),
             received=int(_get(found, "amount_received") or 0),
             refunded=int(_get(found, "latest_charge", "amount_refunded") or 0),
+            disputed=bool(_get(found, "latest_charge", "disputed")),
         )
+
+    def completed(self, since: float, until: float) -> Sequence[Completed]:
+        asked = {"created": _between(since, until), "status": "complete", "limit": 100}
+        return [
+            Completed(str(s.id), str(_get(s, "payment_link") or ""), float(s.created))
+            for s in self._all(self._client.v1.checkout.sessions.list, asked)
+        ]
+
+    def undelivered(self, since: float, until: float) -> Sequence[Undelivered]:
+        asked = {"created": _between(since, until), "delivery_success": False, "limit": 100}
+        return [
+            Undelivered(str(e.id), str(e.type), float(e.created))
+            for e in self._all(self._client.v1.events.list, asked)
+        ]
 
     def capture(self, intent_id: str, amount: int, key: str) -> None:
         self._ask(
@@ -195,6 +217,10 @@ class StripeGateway:
             {"idempotency_key": key},
         )
 
+    def _all(self, call: Any, asked: dict[str, Any]) -> list[Any]:
+        """Every object of a list, page by page."""
+        return list(self._ask(lambda: list(call(asked).auto_paging_iter())))
+
     def _ask(self, call: Any, *words: Any) -> Any:
         try:
             return call(*words)
@@ -206,6 +232,10 @@ class StripeGateway:
                 raise StripeUnavailable(f"Stripe is in trouble (HTTP {status})") from error
             told = error.user_message or str(error.error.message if error.error else "no reason")
             raise StripeRefused(told, error.code or "", status) from error
+
+
+def _between(since: float, until: float) -> dict[str, int]:
+    return {"gte": int(since), "lte": int(until)}
 
 
 def _get(found: Any, *path: str) -> Any:

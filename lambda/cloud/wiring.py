@@ -18,6 +18,7 @@ from cloud.links import Links
 from cloud.mqtt_publisher import MqttPublisher
 from cloud.publisher import Publisher
 from cloud.purchases import Purchases
+from cloud.reconciliation import Reconciliation
 from cloud.releases import Releases
 from cloud.settings import Settings
 from cloud.settlement import Settlement
@@ -45,9 +46,11 @@ class Cloud:
         self.announcements = announcements
         self.releases = releases
         self.links = Links(ledger, stripe, settings.public_url)
+        purchases = Purchases(ledger, stripe, announcements, releases, settings.times, clock)
+        self.reconciliation = Reconciliation(ledger, stripe, purchases, settlement, clock)
         self._api = Api(
             ledger=ledger,
-            purchases=Purchases(ledger, stripe, announcements, releases, settings.times, clock),
+            purchases=purchases,
             claims=Claims(ledger, settlement, clock),
             links=self.links,
             heartbeats=Heartbeats(ledger, self.links, clock),

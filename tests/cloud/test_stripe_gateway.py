@@ -110,3 +110,17 @@ def test_a_stripe_that_is_not_there_is_unavailable_and_the_key_is_not_told() -> 
     with pytest.raises(StripeUnavailable) as error:
         gateway.intent("pi_1")
     assert KEY not in str(error.value)
+
+
+def test_completed_sessions_and_undelivered_events_are_listed(shop: Shop) -> None:
+    shop.standin.webhook_url = "http://127.0.0.1:9/nobody"
+    paid = [shop.pay() for _ in range(3)]
+    shop.standin.checkout.open_session(shop.link)  # not completed
+    listed = shop.gateway.completed(0.0, 4e9)
+    assert {found.session_id for found in listed} == set(paid)
+    assert {found.link_id for found in listed} == {shop.link}
+    assert shop.gateway.completed(0.0, 1.0) == []
+    types = [event.type for event in shop.gateway.undelivered(0.0, 4e9)]
+    assert types.count("checkout.session.completed") == 3
+    assert shop.gateway.undelivered(0.0, 1.0) == []
+    assert not shop.gateway.intent(shop.gateway.payment(paid[0]).intent_id).disputed

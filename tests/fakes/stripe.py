@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from cloud.core.payments import Intent, Payment
+from cloud.core.payments import Completed, Intent, Payment, Undelivered
 from cloud.stripe_gateway import StripeRefused, StripeUnavailable
 
 T = TypeVar("T")
@@ -21,6 +21,7 @@ class Account:
     status: str
     received: int = 0
     refunded: int = 0
+    disputed: bool = False
 
 
 @dataclass
@@ -38,6 +39,8 @@ class FakeStripe:
     accounts: dict[str, Account] = field(default_factory=dict)
     answers: dict[str, tuple[object, object]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
+    created: dict[str, float] = field(default_factory=dict)
+    events: list[Undelivered] = field(default_factory=list)
 
     def pay(
         self,
@@ -144,7 +147,20 @@ class FakeStripe:
             account.amount,
             account.received,
             account.refunded,
+            account.disputed,
         )
+
+    def completed(self, since: float, until: float) -> list[Completed]:
+        self._call("completed", "before")
+        return [
+            Completed(p.session_id, p.link_id, self.created.get(p.session_id, since))
+            for p in self.payments.values()
+            if since <= self.created.get(p.session_id, since) <= until
+        ]
+
+    def undelivered(self, since: float, until: float) -> list[Undelivered]:
+        self._call("undelivered", "before")
+        return [e for e in self.events if since <= e.created <= until]
 
     def capture(self, intent_id: str, amount: int, key: str) -> None:
         def effect() -> None:

@@ -142,6 +142,31 @@ def test_every_file_that_is_named_is_there(pages: list[Path], root: Path) -> Non
     assert [(p.name, path) for p in pages for path in missing(p.read_text(), root)] == []
 
 
+def unknown_tests(text: str, root: Path) -> Iterator[str]:
+    """The tests between backticks, as in ``tests/x.py::test_y``, that are not there."""
+    for file, name in re.findall(r"`(tests/[\w/.]+\.py)::(\w+)`", text):
+        path = root / file
+        if not path.exists() or f"def {name}(" not in path.read_text():
+            yield f"{file}::{name}"
+
+
+def test_every_test_that_is_named_is_there(pages: list[Path], root: Path) -> None:
+    text = "".join(page.read_text() for page in pages)
+    assert "::test_" in text
+    assert list(unknown_tests(text, root)) == []
+    assert list(unknown_tests("`tests/conftest.py::test_nothing`", root))
+
+
+def test_every_failure_of_the_money_page_names_its_test(root: Path) -> None:
+    rows = [
+        line
+        for line in (root / "docs" / "money.md").read_text().splitlines()
+        if line.startswith("| ") and not line.startswith(("| failure", "| ---"))
+    ]
+    assert len(rows) > 30
+    assert [row for row in rows if "::test_" not in row] == []
+
+
 @pytest.mark.parametrize(
     ("command", "told"),
     [

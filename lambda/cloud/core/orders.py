@@ -59,6 +59,8 @@ class Order:
     ``order_id`` is the Checkout Session's id. ``held`` tells money that the bank has reserved from
     money that was charged at once; ``hold_until`` is when a hold runs out by itself. ``charged`` is
     what the player has paid in the end, ``given_away`` the pulses that were made for nothing.
+    ``refunded`` and ``disputed`` are what happened to the charge after that, by people: money that
+    went back, and a bank that takes it back.
     ``version`` counts the writes.
     """
 
@@ -80,6 +82,8 @@ class Order:
     pulses: int = 0
     charged: int = 0
     given_away: int = 0
+    refunded: int = 0
+    disputed: bool = False
     reason: str = ""
     changed_at: float = 0.0
     version: int = 1
@@ -159,6 +163,15 @@ def released(order: Order, charged: int, now: float) -> Order | Refused:
     if order.state is not OrderState.RELEASING:
         return Refused(f"the order is {order.state.value}")
     return _to(order, OrderState.RELEASED, now, charged=charged)
+
+
+def noted(order: Order, refunded: int, disputed: bool, now: float) -> Order | Refused:
+    """What people did to a finished order's charge. The same again returns the order as it is."""
+    if order.state not in FINISHED:
+        return Refused(f"the order is {order.state.value}")
+    if (order.refunded, order.disputed) == (refunded, disputed):
+        return order
+    return _changed(order, now, refunded=refunded, disputed=disputed)
 
 
 def due(order: Order) -> int:

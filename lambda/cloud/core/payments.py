@@ -39,14 +39,36 @@ class Payment:
 
 
 @dataclass(frozen=True)
+class Completed:
+    """A Checkout Session that a player completed at ``created``, by Stripe's list."""
+
+    session_id: str
+    link_id: str
+    created: float
+
+
+@dataclass(frozen=True)
+class Undelivered:
+    """An event that no webhook of ours has taken yet, by Stripe's list."""
+
+    event_id: str
+    type: str
+    created: float
+
+
+@dataclass(frozen=True)
 class Intent:
-    """A PaymentIntent: what was asked for, what was received, and what went back of that."""
+    """A PaymentIntent: what was asked for, what was received, and what went back of that.
+
+    ``disputed`` says that the player's bank has taken the money back, or wants to.
+    """
 
     intent_id: str
     status: str
     amount: int
     received: int
     refunded: int
+    disputed: bool = False
 
     @property
     def over(self) -> bool:

@@ -1,0 +1,135 @@
+"""Comparing the books: what Stripe, the ledger and a cabinet's journal say of the same order.
+
+Each comparison is a pure function that returns what does not agree, in words for an operator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from cloud.core.orders import FINISHED, Order, OrderState
+from cloud.core.payments import Intent
+
+
+class Repair(Enum):
+    """What has one right answer, and may be done without a person."""
+
+    NONE = "none"
+    STORE = "store the order"
+    FINISH = "finish the order"
+    CORRECT = "charge what the ledger says"
+    NOTE = "write it down"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One exception. ``amount`` is the money it is about, in the currency's smallest unit; ``todo``
+    is for the operator, ``repair`` is what ``--fix`` does."""
+
+    order_id: str
+    machine_id: str
+    amount: int
+    currency: str
+    reason: str
+    todo: str
+    repair: Repair = Repair.NONE
+
+
+def against_stripe(order: Order, intent: Intent) -> Finding | None:
+    """A finished order beside its PaymentIntent; ``None`` if they agree."""
+
+    def found(amount: int, reason: str, todo: str, repair: Repair) -> Finding:
+        return Finding(
+            order.order_id, order.machine_id, amount, order.currency, reason, todo, repair
+        )
+
+    if order.state not in FINISHED:
+        return None
+    if not intent.over:
+        return found(
+            intent.amount,
+            f"the order is {order.state.value}, and the bank still holds the money",
+            "--fix charges what the ledger says, and gives the rest back",
+            Repair.CORRECT,
+        )
+    if intent.charged > order.charged:
+        return found(
+            intent.charged - order.charged,
+            "the player was charged more than the ledger says",
+            "--fix gives the difference back",
+            Repair.CORRECT,
+        )
+    back = order.charged - intent.charged
+    if back and back != order.refunded:
+        return found(
+            back,
+            "money went back in Stripe's dashboard",
+            "nothing: it is written down, no pulse is taken back",
+            Repair.NOTE,
+        )
+    if intent.disputed and not order.disputed:
+        return found(
+            order.charged,
+            "the player's bank disputes the charge",
+            "answer the dispute in Stripe's dashboard; `kiosk ledger` has the pulses",
+            Repair.NOTE,
+        )
+    return None
+
+
+def unfinished(order: Order, now: float, patience: float) -> Finding | None:
+    """An order that should have come to its end ``patience`` seconds ago."""
+    if order.state in FINISHED or now - max(order.paid_at, order.changed_at) <= patience:
+        return None
+    claimed = order.state is OrderState.CLAIMED
+    return Finding(
+        order.order_id,
+        order.machine_id,
+        order.amount,
+        order.currency,
+        f"the order is {order.state.value} since {now - order.changed_at:.0f} s",
+        "repair the cabinet: it settles the order as soon as it is back"
+        if claimed
+        else "--fix finishes it; then look why the sweep does not run",
+        Repair.NONE if claimed else Repair.FINISH,
+    )
+
+
+def against_journal(order: Order | None, row: Mapping[str, str], machine_id: str) -> Finding | None:
+    """A row of ``kiosk ledger --csv`` beside the order in the ledger."""
+    order_id, state = row["order"], row["state"]
+
+    def found(reason: str, todo: str) -> Finding:
+        return Finding(
+            order_id,
+            machine_id,
+            order.amount if order else 0,
+            order.currency if order else "",
+            reason,
+            todo,
+        )
+
+    if order is None or order.machine_id != machine_id:
+        return found(
+            "the journal has an order of this cabinet that the ledger does not know",
+            "find out whether the cabinet belongs to another cloud",
+        )
+    if state == "refused":
+        return None
+    if state != "settled":
+        if order.state in FINISHED:
+            return found(
+                f"the journal says {state}, the ledger {order.state.value}",
+                "start the cabinet: it asks the cloud and comes to its end",
+            )
+        return None
+    charged = int(row["charged"])
+    known = order.pulsed if order.state is not OrderState.RELEASED else order.given_away
+    if charged != known:
+        return found(
+            f"the journal has {charged} pulses to charge, the ledger {known}",
+            "compare both with the game's own counter; refund in Stripe's dashboard if need be",
+        )
+    return None
