@@ -13,13 +13,14 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from benchmarks import idle_screen, payment_latency, start
+from benchmarks import idle_screen, load, payment_latency, start
 from benchmarks.rows import Row
 
 ALL: dict[str, Callable[[], list[Row]]] = {
     "payment": payment_latency.run,
     "screen": idle_screen.run,
     "start": start.run,
+    "load": load.run,
 }
 
 

@@ -25,7 +25,9 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS orders (
     id TEXT PRIMARY KEY, machine_id TEXT NOT NULL, state TEXT NOT NULL, paid_at REAL NOT NULL,
     version INTEGER NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS orders_unfinished ON orders (machine_id, paid_at, id)
+CREATE INDEX IF NOT EXISTS orders_unfinished ON orders (paid_at, id)
+    WHERE state NOT IN ('settled', 'released');
+CREATE INDEX IF NOT EXISTS orders_unfinished_by_machine ON orders (machine_id, paid_at, id)
     WHERE state NOT IN ('settled', 'released');
 CREATE INDEX IF NOT EXISTS orders_by_machine ON orders (machine_id, paid_at);
 CREATE INDEX IF NOT EXISTS orders_by_time ON orders (paid_at);
@@ -39,6 +41,7 @@ CREATE TABLE IF NOT EXISTS presences (id TEXT PRIMARY KEY, body TEXT NOT NULL) W
 CREATE TABLE IF NOT EXISTS incidents (
     id TEXT PRIMARY KEY, at REAL NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
 """
+_UNFINISHED = "WHERE state NOT IN ('settled', 'released')"
 # The partial index spells the finished states out, since SQLite wants constants there.
 assert {s.value for s in FINISHED} == {"settled", "released"}
 assert all(s in UNFINISHED for s in OrderState if s not in FINISHED)
@@ -125,10 +128,13 @@ class SqliteLedger:
         return next(self._orders("WHERE id=?", (order_id,)), None)
 
     def unfinished(self, machine_id: str = "") -> Sequence[Order]:
-        where, values = "WHERE state NOT IN ('settled', 'released')", ()
+        # By name: the planner prefers the indexes of all orders, and would read every old one.
         if machine_id:
-            where, values = f"{where} AND machine_id=?", (machine_id,)  # type: ignore[assignment]
-        return list(self._orders(f"{where} ORDER BY paid_at, id", values))
+            where = f"INDEXED BY orders_unfinished_by_machine {_UNFINISHED} AND machine_id=?"
+            return list(self._orders(f"{where} ORDER BY paid_at, id", (machine_id,)))
+        return list(
+            self._orders(f"INDEXED BY orders_unfinished {_UNFINISHED} ORDER BY paid_at, id", ())
+        )
 
     def orders(self, machine_id: str = "", since: float = 0.0) -> Sequence[Order]:
         if machine_id:

@@ -1,0 +1,41 @@
+"""The benchmark's load in small: nothing is lost or doubled over a broker's restart."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from benchmarks.load import load
+from cloud.sqlite_store import SqliteLedger
+
+
+def test_many_cabinets_over_a_broker_restart_lose_and_double_nothing() -> None:
+    outcome = load(cabinets=12, payments=40, old=1000, players=4)
+    assert outcome.paid == 40
+    assert (outcome.lost, outcome.doubled) == (0, 0)
+    assert len(outcome.waits) >= 30
+
+
+def plans(ledger: SqliteLedger, ask: Callable[[], object]) -> list[str]:
+    """How SQLite goes about every question that ``ask`` asks."""
+    asked: list[str] = []
+    ledger._db.set_trace_callback(asked.append)
+    ask()
+    ledger._db.set_trace_callback(None)
+    return [row[3] for q in asked for row in ledger._db.execute(f"EXPLAIN QUERY PLAN {q}")]
+
+
+def test_no_question_reads_every_old_order(tmp_path: Path) -> None:
+    with contextlib.closing(SqliteLedger(tmp_path / "ledger.db")) as ledger:
+        for ask, index in (
+            (partial(ledger.order, "cs_1"), "PRIMARY KEY"),
+            (ledger.unfinished, "INDEX orders_unfinished"),
+            (partial(ledger.unfinished, "cab001"), "INDEX orders_unfinished_by_machine"),
+            (partial(ledger.orders, "cab001", 1.0), "INDEX orders_by_machine"),
+            (partial(ledger.orders, "", 1.0), "INDEX orders_by_time"),
+            (partial(ledger.links, "cab001"), "INDEX links_by_machine"),
+        ):
+            (first, *_) = plans(ledger, ask)
+            assert index in first
