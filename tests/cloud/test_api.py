@@ -299,6 +299,21 @@ def test_the_ledger_being_away_is_an_answer_not_a_crash(arcade: Arcade) -> None:
     assert (status, "ledger" in body["error"]) == (503, True)
 
 
+def test_an_order_that_others_write_faster_is_asked_for_again(
+    arcade: Arcade, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order_id = arcade.pay()
+    with monkeypatch.context() as losing:
+        losing.setattr(arcade.ledger, "replace", lambda _old, _new: False)
+        status, body = arcade.claim(order_id)
+        assert (status, "ask again" in body["error"]) == (503, True)
+    assert arcade.claim(order_id)[0] == 200
+    with monkeypatch.context() as losing:
+        losing.setattr(arcade.ledger, "replace", lambda _old, _new: False)
+        assert arcade.settle(order_id, 1, 1)[0] == 503
+    assert arcade.settle(order_id, 1, 1)[1]["state"] == "settled"
+
+
 def test_a_defect_answers_500_without_its_traceback(
     arcade: Arcade, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
