@@ -1,8 +1,9 @@
 """One cloud process under load: hundreds of cabinets, a broker that restarts, a million old orders.
 
-Players pay as fast as the cloud lets them. A payment's time goes from the moment its player taps
-"pay" to the cloud's yes to the claim, so it holds the checkout page, Stripe's stand-in and its
-webhook too: all of them share the two cores, and the stand-in shares the cloud's process.
+Twelve players pay one after the other as fast as the coins come, which keeps both cores busy. A
+payment's time goes from the moment its player taps "pay" to the cloud's yes to the claim, so it
+holds the checkout page, Stripe's stand-in and its webhook too: all of them share the two cores, and
+the stand-in shares the cloud's process.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import sqlite3
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import requests
@@ -101,7 +103,7 @@ def load(cabinets: int, payments: int, old: int = 0, players: int = PLAYERS) -> 
         fleet = Fleet(known, hall.broker.url, hall.api)
         fleet.start()
         try:
-            crowd = _Crowd(hall.links(known), payments, players)
+            crowd = _Crowd(hall.links(known), payments, players, fleet.granted)
             begun = time.perf_counter()
             crowd.start()
             crowd.wait_for(payments // 2)
@@ -226,7 +228,10 @@ def _hall(data: Path) -> Iterator[_Hall]:
 class _Crowd:
     """Players who pay one after the other at any cabinet, until ``payments`` are made."""
 
-    def __init__(self, links: list[str], payments: int, players: int) -> None:
+    def __init__(
+        self, links: list[str], payments: int, players: int, served: Container[str]
+    ) -> None:
+        self._served = served
         self.paid: dict[str, float] = {}
         self._links = links
         self._payments = payments
@@ -254,6 +259,8 @@ class _Crowd:
                 tapped = time.perf_counter()
                 receipt = player.pay(chance.choice(self._links), 1)
                 self.paid[receipt.session_id] = tapped
+                # Like a player: nobody pays again before the coins have dropped.
+                _until(partial(self._served.__contains__, receipt.session_id), 150, "the coins")
         except BaseException as error:  # noqa: BLE001 – raised again by join
             self._failures.append(error)
 
