@@ -151,6 +151,8 @@ class Journal:
         (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise damaged(self._path, " ".join(verdict.split()))
+        # A journal that can be read and not written must be known before a code is shown.
+        db.executescript(f"BEGIN IMMEDIATE; PRAGMA user_version = {_VERSION}; COMMIT;")
 
     def _boot_has_changed(self, db: sqlite3.Connection) -> bool:
         last = db.execute("SELECT boot_id FROM entries ORDER BY number DESC LIMIT 1").fetchone()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from kiosk.journal import (
     set_aside,
 )
 
+NOBODY = 65534
 CLAIM = Entry(Kind.CLAIM, "cs_1", claim_id="mine")
 CLAIMED = Entry(Kind.CLAIMED, "cs_1", credits=1, pulses=1)
 BEGINS = Entry(Kind.PULSE_BEGINS, "cs_1", number=1)
@@ -178,13 +181,40 @@ def test_a_journal_that_is_a_folder_is_named(tmp_path: Path) -> None:
         journal.open()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_journal_is_named(files: Files) -> None:
-    files.journal().open()
-    files.made[0].close()
-    files.path.chmod(0o400)
-    with pytest.raises(JournalError, match="read-only"):
-        files.journal().open()
+@contextlib.contextmanager
+def somebody(folder: Path) -> Iterator[None]:
+    """Not root, who may write everywhere: whoever runs the tests, or the owner of ``folder``."""
+    root = os.geteuid() == 0
+    if root:
+        for path in (folder, *folder.iterdir()):
+            os.chown(path, NOBODY, NOBODY)
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+@pytest.mark.parametrize(
+    ("journal", "folder", "told"), [(0o400, 0o700, "read-only"), (0o600, 0o500, "cannot be")]
+)
+def test_a_read_only_disk_is_named(journal: int, folder: int, told: str) -> None:
+    # Not below pytest's own folder, which is for one user only.
+    with tempfile.TemporaryDirectory() as made:
+        path = Path(made) / "journal.db"
+        book = Journal(path, lambda: ("boot", 1.0, 2.0))
+        book.open()
+        book.append(CLAIM)
+        book.close()
+        path.with_name("journal.db.lock").unlink()
+        with somebody(path.parent):
+            path.chmod(journal)
+            path.parent.chmod(folder)
+            with pytest.raises(JournalError, match=told):
+                book.open()
+            path.parent.chmod(0o700)
+        assert [entry for entry, _ in read(path)] == [CLAIM]
 
 
 def test_writing_to_a_full_disk_is_one_sentence(files: Files) -> None:
@@ -258,7 +288,15 @@ def test_a_damaged_journal_is_refused_with_the_way_out(files: Files, how: str) -
         files.journal().open()
 
 
-@pytest.mark.parametrize("how", [*DAMAGES, "nonsense"])
+def test_a_journal_that_makes_no_sense_is_kept_with_all_its_lines(files: Files) -> None:
+    spoil(files, "nonsense")
+    kept = set_aside(files.path)
+    assert [entry.kind for entry, _ in read(kept)][-1] is Kind.SETTLED
+    assert len(list(read(kept))) == 201
+    assert files.journal().open() == ()
+
+
+@pytest.mark.parametrize("how", DAMAGES)
 def test_a_damaged_journal_is_kept_whole_and_a_new_one_begun(files: Files, how: str) -> None:
     spoil(files, how)
     before = files.path.read_bytes()
