@@ -181,7 +181,9 @@ class _Worker:
         try:
             attempt.tell(self._ask(call))
         except requests.RequestException as error:
-            attempt.tell(NotAnswered(call, self._reason(error)))
+            # At the end of its time a call fails by the alarm or by its socket, whichever is first.
+            over = self._left() <= 0
+            attempt.tell(late if over else NotAnswered(call, self._reason(error)))
         except Exception as error:  # noqa: BLE001 - a call must come back, its thread must live
             # Without the error's text: nobody knows what it quotes.
             log.error("the call %s failed with %s", call.name, type(error).__name__)

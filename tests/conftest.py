@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.plugins.stripe_description"]
+pytest_plugins = ["tests.plugins.phone", "tests.plugins.stripe_description"]
 
 ROOT = Path(__file__).parent.parent
 PATIENCE = 3.0

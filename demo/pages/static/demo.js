@@ -70,5 +70,17 @@ over.addEventListener("click", async () => {
   const answer = await fetch("/game-over", { method: "POST" });
   if (!answer.ok) tell("The cloud did not take the game over.");
 });
-screen.addEventListener("error", () => setTimeout(() => (screen.src = `/cabinet/stream?${Date.now()}`), 1000));
-new EventSource("/cabinet/events").onmessage = (event) => show(JSON.parse(event.data));
+// The cabinet may not be on yet, or be switched off and on: both streams are asked for again.
+function look() {
+  screen.src = `/cabinet/stream?${Date.now()}`;
+}
+function listen() {
+  const events = new EventSource("/cabinet/events");
+  events.onmessage = (event) => show(JSON.parse(event.data));
+  events.onerror = () => {
+    if (events.readyState === EventSource.CLOSED) setTimeout(listen, 1000);
+  };
+}
+screen.addEventListener("error", () => setTimeout(look, 1000));
+if (screen.complete && !screen.naturalWidth) look(); // it failed before this script came
+listen();

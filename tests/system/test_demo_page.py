@@ -1,0 +1,56 @@
+"""The demo as a person plays it: in a real browser, a tap on the code, a payment, a game."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.processes import Child
+from tests.plugins.phone import Phone
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[str]:
+    """The address of a running demo's page."""
+    words = ["-m", "demo", "--no-window", "--port", "0", "--data", str(tmp_path)]
+    child = Child("demo", words, verbose=False)
+    try:
+        while "http://" not in (line := child.line(40)):
+            pass
+        yield line.partition("open: ")[2].strip()
+    finally:
+        child.stop()
+
+
+def coins(phone: Phone) -> int:
+    return int(phone.text("#coins"))
+
+
+def in_the_phone(phone: Phone, script: str) -> object:
+    return phone.run(f"const page = document.getElementById('page').contentDocument; {script}")
+
+
+def test_one_payment_with_nothing_but_a_browser(page: str, phone: Phone, tmp_path: Path) -> None:
+    phone.resize(1400, 900)
+    phone.open(page)
+    phone.wait(lambda p: p.shows("#code"))
+    assert coins(phone) == 0
+    phone.wait(lambda p: bool(p.run("return document.getElementById('screen').naturalWidth")))
+
+    phone.tap("#code")
+    phone.wait(lambda p: bool(in_the_phone(p, "return !!page.querySelector('button.pay')")))
+    in_the_phone(phone, "page.querySelector('button[value=more]').click()")
+    phone.wait(lambda p: in_the_phone(p, "return page.querySelector('#count').value") == "2")
+    in_the_phone(phone, "page.querySelector('button.pay').click()")
+
+    phone.wait(lambda p: coins(p) == 2)
+    phone.wait(lambda p: "2 credits" in p.text("#log"))
+    phone.picture(tmp_path / "playing.png")
+    for _ in range(2):
+        phone.wait(lambda p: not p.run("return document.getElementById('game-over').disabled"))
+        phone.tap("#game-over")
+    phone.wait(lambda p: "Game over" in p.text("#log"))
+    phone.wait(lambda p: "2.00" in str(in_the_phone(p, "return page.body.innerText")))
+    assert coins(phone) == 2
