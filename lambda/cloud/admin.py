@@ -10,6 +10,7 @@ import os
 import secrets
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -151,11 +152,16 @@ class Admin:
             print(f"{finding.order_id}  {finding.machine_id}  {amount}".rstrip())
             print(f"    {finding.reason}")
             # What people did in Stripe's dashboard moves no money here: it is always written down.
-            done = ""
+            done, todo = "", finding.todo
             if args.fix or finding.repair is Repair.NOTE:
-                done = books.repair(finding)
+                try:
+                    done = books.repair(finding)
+                except (LedgerUnavailable, StripeRefused, StripeUnavailable) as error:
+                    todo = f"not repaired, run this again: {error}"
             left += not done
-            print(f"    {f'done: {done}' if done else finding.todo}")
+            print(f"    {f'done: {done}' if done else todo}")
+        for kind, count in sorted(Counter(e.type for e in books.undelivered(since)).items()):
+            print(f"never delivered: {count} × {kind}; look at the webhooks in Stripe's dashboard")
         for tally in books.tallies(since):
             told = f"{tally.machine_id}  {tally.orders} orders, charged "
             told += money.text(tally.charged, tally.currency)

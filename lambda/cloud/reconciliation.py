@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from cloud.core import books, orders
+from cloud.core import books, money, orders
 from cloud.core.books import Finding, Repair
 from cloud.core.orders import Refused
-from cloud.core.payments import Completed
+from cloud.core.payments import Completed, Undelivered
 from cloud.ledger import Ledger
 from cloud.purchases import Purchases, StripeEvent
 from cloud.settlement import Settlement
-from cloud.stripe_gateway import Gateway, StripeRefused, StripeUnavailable
-
-log = logging.getLogger(__name__)
+from cloud.stripe_gateway import Gateway, StripeRefused
 
 PATIENCE = 900.0  # what is younger may be under way
 
@@ -56,11 +53,21 @@ class Reconciliation:
         now = self._clock()
         found = self._never_stored(since, now - PATIENCE)
         for order in self._ledger.orders(since=since):
-            late = books.unfinished(order, now, PATIENCE)
-            wrong = late or books.against_stripe(order, self._stripe.intent(order.intent_id))
+            wrong = books.unfinished(order, now, PATIENCE)
+            if wrong is None:
+                try:
+                    intent = self._stripe.intent(order.intent_id)
+                except StripeRefused as refusal:
+                    wrong = books.unknown_to_stripe(order, str(refusal))
+                else:
+                    wrong = books.against_stripe(order, intent)
             if wrong:
                 found.append(wrong)
-        return found + self._undelivered(since, now - PATIENCE)
+        return found
+
+    def undelivered(self, since: float) -> Sequence[Undelivered]:
+        """Events that no webhook of ours took. What they tell of money is in :meth:`compare`."""
+        return self._stripe.undelivered(since, self._clock() - PATIENCE)
 
     def compare_journal(self, machine_id: str, rows: Iterable[Mapping[str, str]]) -> list[Finding]:
         """Every exception between a cabinet's journal (``kiosk ledger --csv``) and the ledger."""
@@ -68,7 +75,10 @@ class Reconciliation:
         return [finding for finding in found if finding]
 
     def repair(self, finding: Finding) -> str:
-        """Does what has one right answer; returns what was done, or nothing if there is none."""
+        """Does what has one right answer; returns what was done, or nothing if there is none.
+
+        Raises what Stripe and the ledger raise: nothing is lost then, and the next run finds it.
+        """
         order = self._ledger.order(finding.order_id)
         if finding.repair is Repair.STORE:
             lost = self._lost[finding.order_id]
@@ -89,7 +99,7 @@ class Reconciliation:
                 return f"it is {self._settlement.finish(order).state.value} now"
             case Repair.CORRECT:
                 charged = self._settlement.correct(order)
-                return f"the player has paid {charged} now"
+                return f"the player has paid {money.text(charged, order.currency)} now"
             case Repair.NOTE:
                 intent = self._stripe.intent(order.intent_id)
                 back = max(0, order.charged - intent.charged)
@@ -136,21 +146,3 @@ class Reconciliation:
                 )
             )
         return found
-
-    def _undelivered(self, since: float, until: float) -> list[Finding]:
-        try:
-            events = self._stripe.undelivered(since, until)
-        except (StripeRefused, StripeUnavailable) as error:
-            log.warning("the events that were never delivered cannot be listed: %s", error)
-            return []
-        return [
-            Finding(
-                event.event_id,
-                "",
-                0,
-                "",
-                f"the event {event.type} was never delivered",
-                "look at the webhook endpoint in Stripe's dashboard",
-            )
-            for event in events
-        ]

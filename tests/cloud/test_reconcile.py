@@ -11,8 +11,10 @@ import pytest
 from cloud import admin
 from cloud.core.books import Finding, Repair
 from cloud.core.orders import OrderState
-from cloud.core.payments import Undelivered
+from cloud.core.payments import Intent, Undelivered
+from cloud.stripe_gateway import StripeRefused
 from tests.fakes.arcade import SETTINGS, Arcade
+from tests.fakes.stripe import lost as losing
 
 LATER = 3600.0
 
@@ -105,13 +107,13 @@ def test_a_charge_above_the_ledger_is_given_back(arcade: Arcade) -> None:
     arcade.stripe.accounts[arcade.order(order_id).intent_id].received = 300
     (finding,) = compared(arcade)
     assert finding.amount == 200
-    assert repaired(arcade) == ["the player has paid 100 now"]
+    assert repaired(arcade) == ["the player has paid 1.00 USD now"]
     assert arcade.stripe.charged(order_id) == 100
 
 
-@pytest.mark.parametrize(("pulsed", "charged"), [(0, 0), (2, 200)])
+@pytest.mark.parametrize(("pulsed", "charged"), [(0, "0.00 USD"), (2, "2.00 USD")])
 def test_a_hold_that_was_left_is_finished_as_the_ledger_says(
-    arcade: Arcade, pulsed: int, charged: int
+    arcade: Arcade, pulsed: int, charged: str
 ) -> None:
     """As after a restored backup of Stripe's side, or a defect of ours."""
     order_id = served(arcade, 3, pulsed)
@@ -120,7 +122,7 @@ def test_a_hold_that_was_left_is_finished_as_the_ledger_says(
     (finding,) = compared(arcade)
     assert "still holds" in finding.reason
     assert repaired(arcade) == [f"the player has paid {charged} now"]
-    assert arcade.stripe.charged(order_id) == charged
+    assert arcade.stripe.charged(order_id) == 100 * pulsed
 
 
 def test_an_order_that_no_sweep_ended_is_ended(arcade: Arcade) -> None:
@@ -142,12 +144,19 @@ def test_a_claimed_order_is_left_to_its_cabinet(arcade: Arcade) -> None:
     assert arcade.order(order_id).state is OrderState.CLAIMED
 
 
-def test_an_event_that_was_never_delivered_is_listed(arcade: Arcade) -> None:
-    arcade.stripe.events = [Undelivered("evt_1", "payment_intent.canceled", arcade.now)]
-    arcade.now += LATER
-    (finding,) = compared(arcade)
-    assert finding.order_id == "evt_1"
-    assert "payment_intent.canceled was never delivered" in finding.reason
+def test_an_order_that_stripe_does_not_know_keeps_no_other_waiting(arcade: Arcade) -> None:
+    strange, lost = served(arcade), paid_and_never_told(arcade)
+    known = arcade.stripe.intent
+
+    def intent(intent_id: str) -> Intent:
+        if intent_id == arcade.order(strange).intent_id:
+            raise StripeRefused("No such payment_intent", "resource_missing", 404)
+        return known(intent_id)
+
+    arcade.stripe.intent = intent  # type: ignore[method-assign]
+    found = compared(arcade)
+    assert {f.order_id for f in found} == {strange, lost}
+    assert any("Stripe does not know its payment" in f.reason for f in found)
 
 
 def row(order_id: str, state: str = "settled", charged: str = "3") -> dict[str, str]:
@@ -201,6 +210,30 @@ def test_the_command_lists_repairs_and_counts(
     assert "the books agree (1 exceptions repaired)" in capsys.readouterr().out
     assert admin.main(["reconcile"]) == 0
     assert "cab001  2 orders, charged 3.00 USD" in capsys.readouterr().out
+
+
+def test_the_command_goes_on_after_a_repair_that_failed(
+    ask: Arcade, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = served(ask, 3, 1), served(ask, 3, 1)
+    for order_id in (first, second):
+        ask.stripe.accounts[ask.order(order_id).intent_id].received = 300
+    ask.stripe.trouble = losing("refund", "before")
+    assert admin.main(["reconcile", "--fix"]) == 1
+    assert "not repaired, run this again: Stripe does not answer" in capsys.readouterr().out
+    assert (ask.stripe.charged(first), ask.stripe.charged(second)) == (300, 100)
+    assert admin.main(["reconcile", "--fix"]) == 0
+    assert ask.stripe.charged(first) == 100
+
+
+def test_the_command_counts_events_that_were_never_delivered(
+    ask: Arcade, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kind = "payment_intent.canceled"
+    ask.stripe.events = [Undelivered(f"evt_{n}", kind, ask.now) for n in range(2)]
+    ask.now += LATER
+    assert admin.main(["reconcile"]) == 0
+    assert f"never delivered: 2 × {kind}" in capsys.readouterr().out
 
 
 def test_the_command_takes_a_cabinets_book(

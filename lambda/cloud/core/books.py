@@ -79,6 +79,18 @@ def against_stripe(order: Order, intent: Intent) -> Finding | None:
     return None
 
 
+def unknown_to_stripe(order: Order, told: str) -> Finding:
+    """An order whose PaymentIntent Stripe does not show."""
+    return Finding(
+        order.order_id,
+        order.machine_id,
+        order.amount,
+        order.currency,
+        f"Stripe does not know its payment: {told}",
+        "check that the cloud's Stripe key is of the account that took the payment",
+    )
+
+
 def unfinished(order: Order, now: float, patience: float) -> Finding | None:
     """An order that should have come to its end ``patience`` seconds ago."""
     if order.state in FINISHED or now - max(order.paid_at, order.changed_at) <= patience:
