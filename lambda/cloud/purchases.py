@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from cloud.aftermath import Aftermath
 from cloud.announcements import Announcements
 from cloud.core.machines import Incident, Link
 from cloud.core.orders import Order, OrderState
@@ -42,6 +43,7 @@ class Purchases:
         stripe: Gateway,
         announcements: Announcements,
         releases: Releases,
+        aftermath: Aftermath,
         times: Times,
         clock: Callable[[], float],
     ) -> None:
@@ -49,6 +51,7 @@ class Purchases:
         self._stripe = stripe
         self._announcements = announcements
         self._releases = releases
+        self._aftermath = aftermath
         self._times = times
         self._clock = clock
 
@@ -69,6 +72,8 @@ class Purchases:
                 return self._hint(event, "declined", "The payment did not go through.")
             case "payment_intent.canceled":
                 return self._hint(event, "cancelled", "")
+            case "charge.refunded" | "charge.dispute.created" | "charge.dispute.closed":
+                return self._aftermath.of_charge(str(event.subject.get("payment_intent") or ""))
             case _:
                 return f"nothing to do for {event.type}"
 

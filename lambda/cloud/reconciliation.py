@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from cloud.aftermath import Aftermath
 from cloud.core import books, money, orders
 from cloud.core.books import Finding, Repair
 from cloud.core.orders import Refused
@@ -39,12 +40,14 @@ class Reconciliation:
         stripe: Gateway,
         purchases: Purchases,
         settlement: Settlement,
+        aftermath: Aftermath,
         clock: Callable[[], float],
     ) -> None:
         self._ledger = ledger
         self._stripe = stripe
         self._purchases = purchases
         self._settlement = settlement
+        self._aftermath = aftermath
         self._clock = clock
         self._lost: dict[str, Completed] = {}
 
@@ -101,12 +104,7 @@ class Reconciliation:
                 charged = self._settlement.correct(order)
                 return f"the player has paid {money.text(charged, order.currency)} now"
             case Repair.NOTE:
-                intent = self._stripe.intent(order.intent_id)
-                back = max(0, order.charged - intent.charged)
-                noted = orders.noted(order, back, intent.disputed, self._clock())
-                if isinstance(noted, Refused) or not self._ledger.replace(order, noted):
-                    return ""
-                return "it is written down"
+                return "it is written down" if self._aftermath.note(order) else ""
             case _:
                 return ""
 

@@ -61,6 +61,9 @@ class Gateway(Protocol):
     def intent(self, intent_id: str) -> Intent:
         """A PaymentIntent as it is now."""
 
+    def session_of(self, intent_id: str) -> str:
+        """The Checkout Session that made a PaymentIntent; empty if none did."""
+
     def completed(self, since: float, until: float) -> Sequence[Completed]:
         """The sessions that were begun between the two and completed."""
 
@@ -179,6 +182,11 @@ class StripeGateway:
             refunded=int(_get(found, "latest_charge", "amount_refunded") or 0),
             disputed=bool(_get(found, "latest_charge", "disputed")),
         )
+
+    def session_of(self, intent_id: str) -> str:
+        asked = {"payment_intent": intent_id, "limit": 1}
+        found = self._ask(self._client.v1.checkout.sessions.list, asked).data
+        return str(found[0].id) if found else ""
 
     def completed(self, since: float, until: float) -> Sequence[Completed]:
         asked = {"created": _between(since, until), "status": "complete", "limit": 100}

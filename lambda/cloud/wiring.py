@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cloud import dying
+from cloud.aftermath import Aftermath
 from cloud.announcements import Announcements
 from cloud.api import Api
 from cloud.claims import Claims
@@ -46,8 +47,13 @@ class Cloud:
         self.announcements = announcements
         self.releases = releases
         self.links = Links(ledger, stripe, settings.public_url)
-        purchases = Purchases(ledger, stripe, announcements, releases, settings.times, clock)
-        self.reconciliation = Reconciliation(ledger, stripe, purchases, settlement, clock)
+        aftermath = Aftermath(ledger, stripe, clock)
+        purchases = Purchases(
+            ledger, stripe, announcements, releases, aftermath, settings.times, clock
+        )
+        self.reconciliation = Reconciliation(
+            ledger, stripe, purchases, settlement, aftermath, clock
+        )
         self._api = Api(
             ledger=ledger,
             purchases=purchases,

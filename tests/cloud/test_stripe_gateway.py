@@ -123,4 +123,7 @@ def test_completed_sessions_and_undelivered_events_are_listed(shop: Shop) -> Non
     types = [event.type for event in shop.gateway.undelivered(0.0, 4e9)]
     assert types.count("checkout.session.completed") == 3
     assert shop.gateway.undelivered(0.0, 1.0) == []
-    assert not shop.gateway.intent(shop.gateway.payment(paid[0]).intent_id).disputed
+    intent_id = shop.gateway.payment(paid[0]).intent_id
+    assert not shop.gateway.intent(intent_id).disputed
+    assert shop.gateway.session_of(intent_id) == paid[0]
+    assert shop.gateway.session_of("pi_of_nobody") == ""

@@ -150,6 +150,10 @@ class FakeStripe:
             account.disputed,
         )
 
+    def session_of(self, intent_id: str) -> str:
+        self._call("session_of", "before")
+        return next((p.session_id for p in self.payments.values() if p.intent_id == intent_id), "")
+
     def completed(self, since: float, until: float) -> list[Completed]:
         self._call("completed", "before")
         return [
