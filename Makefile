@@ -39,7 +39,7 @@ demo: $(VENV)/.ready ## the whole loop on this machine; ARGS="--once --shots out
 	@$(BIN)/python -m demo $(ARGS)
 
 test: $(VENV)/.ready ## the tests; ARGS="-k relay" for some of them
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadscope $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadscope $(ARGS)
 
 check: $(VENV)/.ready ## format, lint, types, and what systemd and SAM say of their files
 	@$(BIN)/ruff format --check .
