@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from stripe import WebhookSignature
 
 from cloud import tokens
+from cloud.core.books import Finding
 from cloud.core.machines import Incident, Link, Machine, Presence
 from cloud.core.orders import Order
 from cloud.core.prices import Bonus, PriceList
@@ -165,6 +166,11 @@ class CloudSide:
                 cloud.sweep()
         except (PowerCut, LedgerUnavailable):
             self.world.note("cloud: the sweep died")
+
+    def reconcile(self) -> list[Finding]:
+        """What an operator would be told of all days."""
+        with self._lambda() as cloud:
+            return cloud.reconciliation.compare(0.0)
 
     def http(
         self, method: str, path: str, body: bytes, headers: dict[str, str]

@@ -73,6 +73,8 @@ def at_the_end(cloud: CloudSide, cabinets: list[Cabinet], coins: Counter[tuple[s
         if order.state not in FINISHED:
             raise Broken(f"{session_id} stays {order.state.value} for ever")
         _the_books_agree(cloud, order, cabinets, coins)
+    for finding in cloud.reconcile():
+        raise Broken(f"{finding.order_id}: reconcile finds that {finding.reason}")
     for cabinet in cabinets:
         ambiguous = sum(
             _made(cabinet, order_id)[0] - _made(cabinet, order_id)[1] for order_id in stored
