@@ -13,7 +13,6 @@ import selectors
 import socket
 import threading
 import time
-from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
 from urllib.parse import unquote, urlsplit
@@ -49,13 +48,10 @@ class Fleet:
         self._broker = urlsplit(mqtt_url)
         self._selector = selectors.DefaultSelector()
         self._work: queue.SimpleQueue[tuple[Cabinet, str, str] | None] = queue.SimpleQueue()
-        self._later: list[threading.Timer] = []
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self.granted: dict[str, float] = {}
-        self.grants: Counter[str] = Counter()
         self.settled: set[str] = set()
-        self.answers: Counter[int] = Counter()
         self.cabinets = [self._cabinet(name, token) for name, token in tokens.items()]
         self._threads = [threading.Thread(target=self._serve, name="fleet")]
         self._threads += [threading.Thread(target=self._ask_all) for _ in range(ASKERS)]
@@ -190,9 +186,7 @@ class Fleet:
                 timeout=TIMEOUT,
             )
         except requests.RequestException:
-            self.answers[0] += 1
             return False
-        self.answers[answer.status_code] += 1
         if answer.status_code == 429 or answer.status_code >= 500:
             return False
         if path == "/status":
@@ -201,7 +195,6 @@ class Fleet:
         elif path == "/claim" and answer.ok:
             with self._lock:
                 self.granted.setdefault(order_id, time.perf_counter())
-                self.grants[order_id] += 1
             self._work.put((cabinet, "/settle", order_id))
         elif path == "/settle":
             with self._lock:

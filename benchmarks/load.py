@@ -198,7 +198,7 @@ class _Hall:
 
     def wrong(self, order_ids: list[str], fleet: Fleet) -> tuple[int, int]:
         """How many paid orders did not come to the end that their cabinet saw, and how many were
-        claimed or charged more than once."""
+        not charged exactly what their cabinet gave."""
         lost = doubled = 0
         with contextlib.closing(SqliteLedger(self.data / "ledger.db")) as ledger:
             for order_id in order_ids:

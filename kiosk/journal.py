@@ -217,11 +217,17 @@ def set_aside(path: Path) -> Path:
         number = 1
         while (kept := path.with_name(f"{path.name}.damaged-{number}")).exists():
             number += 1
-        # The file itself last: its log must never be taken for that of a new one.
-        for end in ("-wal", "-shm", ""):
-            part = path.with_name(path.name + end)
-            if part.exists():
-                part.rename(kept.with_name(kept.name + end))
+        try:
+            # The file itself last: its log must never be taken for that of a new one.
+            for end in ("-wal", "-shm", ""):
+                part = path.with_name(path.name + end)
+                if part.exists():
+                    part.rename(kept.with_name(kept.name + end))
+        except OSError as error:
+            raise JournalError(
+                f"the journal {path} cannot be set aside ({error.strerror}): "
+                "check the folder's owner and the disk"
+            ) from error
     return kept
 
 

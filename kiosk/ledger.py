@@ -47,6 +47,8 @@ def accounts(lines: Iterable[tuple[Entry, float]]) -> Sequence[Account]:
         if job is None:
             continue
         account = found.get(entry.order_id)
+        if account and account.state == SETTLED:
+            continue  # a late hint after a restart: the cloud refuses it, and nothing of it counts
         if account is None or entry.kind is Kind.CLAIM:
             account = Account(entry.order_id, wall, "", job)
         state = {Kind.SETTLED: SETTLED, Kind.REFUSED: REFUSED}.get(entry.kind, job.stage.value)

@@ -58,6 +58,12 @@ def test_a_late_hint_for_a_refused_order_stays_one_line() -> None:
     assert len(book(*REFUSED, *REFUSED)) == 1
 
 
+def test_a_late_hint_for_a_settled_order_does_not_hide_what_was_charged() -> None:
+    again = Entry(Kind.CLAIM, "cs_1", claim_id="late")
+    (account,) = book(*WHOLE, again, Entry(Kind.REFUSED, "cs_1", note="claimed already"))
+    assert (account.state, account.job.pulsed) == ("settled", 1)
+
+
 def test_the_table_names_its_columns_and_the_time() -> None:
     told = ledger.table(book(*WHOLE))
     assert told.split()[: len(ledger.HEAD)] == list(ledger.HEAD)
