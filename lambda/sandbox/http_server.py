@@ -36,10 +36,11 @@ class HttpServer:
 
     def stop(self, patience: float = 2.0) -> None:
         """Closes every connection. Waits ``patience`` seconds for answers that are being made."""
+        # The answers first: one that ends on a closed server fails, and says so in a traceback.
+        self._server.task_dispatcher.shutdown(timeout=patience)
         # The connections belong to the server's thread: it has to close them itself.
         self._server.trigger.pull_trigger(self._close)
         self._thread.join()
-        self._server.task_dispatcher.shutdown(timeout=patience)
 
     def _close(self) -> None:
         wasyncore.close_all(self._server._map)
