@@ -13,12 +13,12 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from benchmarks import idle_screen, load, payment_latency, start
+from benchmarks import load, payment_latency, screen, start
 from benchmarks.rows import Row
 
 ALL: dict[str, Callable[[], list[Row]]] = {
     "payment": payment_latency.run,
-    "screen": idle_screen.run,
+    "screen": screen.run,
     "start": start.run,
     "load": load.run,
 }

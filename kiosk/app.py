@@ -17,14 +17,17 @@ from kiosk import __version__, dying, hardware, journal
 from kiosk.broker import Broker
 from kiosk.cloud_client import CloudClient
 from kiosk.config import Config
-from kiosk.core.cabinet import Rules
-from kiosk.core.view import View
+from kiosk.core.cabinet import Mode, Rules
+from kiosk.display import reel, theme
 from kiosk.display.shots import Shots
-from kiosk.display.window import Feed, OnFrame, Window
+from kiosk.display.stage import Look
+from kiosk.display.theme import Theme, ThemeError
+from kiosk.display.window import Feed, Frame, Mounting, OnFrame, Window
 from kiosk.engine import Engine, Inbox
 from kiosk.errors import KioskError
 from kiosk.mirror import Mirror
 from kiosk.nature import SystemNature
+from kiosk.sounds import Sounds
 
 log = logging.getLogger(__name__)
 
@@ -64,13 +67,17 @@ def run(config: Config, shots: Path | None = None) -> int:
         changed=lambda: feed.put(engine.view),
     )
     feed = Feed(engine.view)
-    window = _window(config)
+    window_theme = _theme(config.screen.theme)
+    window = _window(config, window_theme)
     pictures = Shots(shots) if shots else None
     if pictures:
         window.watch(pictures.on_frame)
     mirror = _mirror(config, engine)
     if mirror:
         window.watch(mirror.on_frame)
+    sounds = _sounds(config, window_theme)
+    if sounds:
+        window.watch(sounds.on_frame)
     window.watch(_first_code(begun))
     failure: list[BaseException] = []
 
@@ -97,6 +104,8 @@ def run(config: Config, shots: Path | None = None) -> int:
             mirror.stop()
         if pictures:
             pictures.save()
+        if sounds:
+            sounds.stop()
         window.close()
     if failure:
         raise KioskError(
@@ -109,6 +118,7 @@ def rules_of(config: Config) -> Rules:
     """What the operator decided, as the rules take it."""
     return Rules(
         machine_id=config.cabinet.machine_id,
+        mode=Mode(config.cabinet.mode),
         pulses_per_credit=config.relay.pulses_per_credit,
         off_s=config.relay.off_ms / 1000,
         resume_window_s=config.rules.resume_window_s,
@@ -121,19 +131,65 @@ def rules_of(config: Config) -> Rules:
     )
 
 
-def _window(config: Config) -> Window:
+def _theme(name: str) -> Theme:
+    """The operator's theme, or the default one if that cannot be used."""
+    try:
+        return theme.load(name)
+    except ThemeError as error:
+        for line in str(error).splitlines():
+            log.error("%s; the theme %s is shown instead", line, theme.DEFAULT)
+        return theme.load(theme.DEFAULT)
+
+
+def _window(config: Config, look: Theme) -> Window:
     screen = config.screen
-    size = (screen.width, screen.height) if screen.width and screen.height else None
-    return Window(config.cabinet.name, size, screen.fullscreen, screen.headless)
+    pictures = reel.Reel(screen.reel) if screen.reel else None
+    if pictures:
+        pictures.start()
+    return Window(
+        config.cabinet.name,
+        Mounting(
+            size=(screen.width, screen.height) if screen.width and screen.height else None,
+            fullscreen=screen.fullscreen,
+            headless=screen.headless,
+            display=screen.display,
+            rotation=screen.rotation,
+            overscan=screen.overscan,
+        ),
+        Look(
+            theme=look,
+            languages=tuple(screen.languages),
+            language_s=screen.language_s,
+            calm=screen.reduced_motion,
+            logo=reel.logo(screen.logo),
+            reel=pictures.pictures if pictures else tuple,
+            reel_s=screen.reel_s,
+            reel_every_s=screen.reel_every_s,
+        ),
+        screen.night_minute,
+    )
+
+
+def _sounds(config: Config, look: Theme) -> Sounds | None:
+    if config.sound.mute or config.sound.volume == 0 or config.screen.headless:
+        return None
+    sounds = Sounds(
+        dict(look.sounds),
+        config.sound.volume / 100,
+        config.sound.quiet_minutes,
+        config.sound.attract_every_s,
+    )
+    sounds.start()
+    return sounds
 
 
 def _first_code(begun: float) -> OnFrame:
     """Logs how long the start took until a player could scan."""
     waiting = True
 
-    def on_frame(_surface: object, _dirty: object, view: View, _painter: object) -> None:
+    def on_frame(frame: Frame) -> None:
         nonlocal waiting
-        if waiting and view.offer is not None:
+        if waiting and frame.code is not None:
             waiting = False
             log.info("first code on the screen after %.3f s", time.monotonic() - begun)
 

@@ -8,9 +8,9 @@ from kiosk.errors import KioskError
 
 
 def path(name: str) -> Path:
-    """The file ``name`` among the assets, as in ``fonts/Bungee-Regular.ttf``."""
+    """The file or folder ``name`` among the assets, as in ``fonts/Bungee-Regular.ttf``."""
     here = Path(__file__).parent
-    for folder in (here / "assets", here.parent / "assets"):
-        if (folder / name).is_file():
-            return folder / name
+    for place in (here / "assets", here.parent / "assets"):
+        if (place / name).exists():
+            return place / name
     raise KioskError(f"the asset {name} is missing: install the kiosk again")

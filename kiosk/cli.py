@@ -92,6 +92,13 @@ def _check(arguments: argparse.Namespace) -> int:
     settings = config.load(arguments.config)
     for warning in config.warnings(arguments.config, settings):
         print(f"warning: {warning}", file=sys.stderr)
+    from kiosk.display import theme
+
+    try:
+        theme.load(settings.screen.theme)
+    except theme.ThemeError as error:
+        for line in str(error).splitlines():
+            print(f"warning: {line}; the theme {theme.DEFAULT} is shown", file=sys.stderr)
     print("ok")
     print(config.summary(settings))
     return 0

@@ -37,6 +37,10 @@ _REMEDY = "`python -m cloud.admin add` prints one"
 _MachineId = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
 _Text = Annotated[str, StringConstraints(min_length=1)]
 _Path = Annotated[Path, Field(strict=False)]
+_TIME = "([01][0-9]|2[0-3]):[0-5][0-9]"
+_Language = Annotated[
+    str, StringConstraints(pattern=r"^(en|es|de|fr|pt|zh|ja|ms)(_[A-Z][A-Za-z]{1,3}){0,2}$")
+]
 
 
 class ConfigError(KioskError):
@@ -66,6 +70,9 @@ class CabinetConfig(_Section):
 
     name: _Text = Field(default_factory=lambda known: str(known.get("machine_id", "")))
     """what the marquee says; the machine_id if not said"""
+
+    mode: Literal["sell", "free play", "maintenance"] = "sell"
+    """"sell", "free play" (nobody is charged) or "maintenance" (nobody can pay)"""
 
 
 class CloudConfig(_Section):
@@ -208,7 +215,7 @@ class ScreenConfig(_Section):
     fullscreen: bool = True
     """whether the kiosk takes the whole display"""
 
-    width: int | None = Field(default=None, ge=320, le=7680)
+    width: int | None = Field(default=None, ge=240, le=7680)
     """pixels; the display's own if not said"""
 
     height: int | None = Field(default=None, validate_default=True, ge=240, le=7680)
@@ -216,6 +223,42 @@ class ScreenConfig(_Section):
 
     headless: bool = False
     """whether the screen is only drawn in memory, for tests and for the mirror"""
+
+    display: int = Field(default=0, ge=0, le=9)
+    """the number of the screen, for a topper beside the game's own, counted from 0"""
+
+    rotation: Literal[0, 90, 180, 270] = 0
+    """how far the picture is turned clockwise, in degrees: 0, 90, 180 or 270"""
+
+    overscan: float = Field(default=0.0, ge=0, le=15)
+    """percent of each side that the screen's case hides, 0 to 15"""
+
+    theme: _Text = "night"
+    """a theme that is shipped, "night", "daylight" or "vector", or the folder of your own"""
+
+    languages: list[_Language] = Field(default=["en"], min_length=1)
+    """en, es, de, fr, pt, zh, ja, ms, with a territory where money differs, as in es_MX"""
+
+    language_s: float = Field(default=12.0, ge=4, le=3600)
+    """seconds that each of several languages is shown, 4 to 3600"""
+
+    reduced_motion: bool = False
+    """whether only what tells something moves"""
+
+    logo: _Path | None = None
+    """a picture for the marquee, instead of the cabinet's name"""
+
+    reel: _Path | None = None
+    """a folder of pictures that take turns with the words of the attract screen"""
+
+    reel_s: float = Field(default=8.0, ge=3, le=3600)
+    """seconds that a picture of the reel is shown, 3 to 3600"""
+
+    reel_every_s: float = Field(default=30.0, ge=5, le=86400)
+    """seconds of the attract screen between two pictures of the reel, 5 to 86400"""
+
+    night_cycle: str = "04:00"
+    """when the screen shows two minutes of plain colours against burn-in; empty: never"""
 
     quiet_s: float = Field(default=180.0, ge=10, le=86400)
     """seconds without a game over or a pulse after which credits left are forgotten"""
@@ -226,6 +269,49 @@ class ScreenConfig(_Section):
         if "width" in info.data and (info.data["width"] is None) != (height is None):
             raise ValueError("and width go together: say both or neither")
         return height
+
+    @field_validator("night_cycle")
+    @classmethod
+    def _night_cycle_is_a_time(cls, told: str) -> str:
+        if told and not re.fullmatch(_TIME, told):
+            raise ValueError('should be a time of the day, as "04:00", or empty')
+        return told
+
+    @property
+    def night_minute(self) -> int | None:
+        """The minute of the day in which the nightly cycle begins, or None for never."""
+        return _minute(self.night_cycle) if self.night_cycle else None
+
+
+class SoundConfig(_Section):
+    """``[sound]``: what the player hears."""
+
+    mute: bool = False
+    """whether the kiosk makes no sound at all"""
+
+    volume: int = Field(default=70, ge=0, le=100)
+    """how loud, 0 to 100"""
+
+    quiet_hours: str = ""
+    """when only coins and payments are heard, and softly, as "22:00-08:00"; empty: never"""
+
+    attract_every_s: float = Field(default=300.0, ge=0, le=86400)
+    """seconds between two jingles of the attract screen, 0 for none"""
+
+    @field_validator("quiet_hours")
+    @classmethod
+    def _quiet_hours_are_two_times(cls, told: str) -> str:
+        if told and not re.fullmatch(f"{_TIME}-{_TIME}", told):
+            raise ValueError('should be two times of the day, as "22:00-08:00", or empty')
+        return told
+
+    @property
+    def quiet_minutes(self) -> tuple[int, int] | None:
+        """The minutes of the day in which quiet begins and ends, or None."""
+        if not self.quiet_hours:
+            return None
+        begin, _, end = self.quiet_hours.partition("-")
+        return _minute(begin), _minute(end)
 
 
 class RulesConfig(_Section):
@@ -282,6 +368,7 @@ class Config(_Section):
     relay: RelayConfig
     journal: JournalConfig
     screen: ScreenConfig
+    sound: SoundConfig
     rules: RulesConfig
     mirror: MirrorConfig
     log: LogConfig
@@ -357,6 +444,12 @@ def _host_and_port(listen: str) -> tuple[str, int] | None:
     if not (host and colon and re.fullmatch("[0-9]{1,5}", port)) or int(port) > 65535:
         return None
     return host, int(port)
+
+
+def _minute(time: str) -> int:
+    """The minute of the day of a time like 04:00."""
+    hours, _, minutes = time.partition(":")
+    return int(hours) * 60 + int(minutes)
 
 
 def _read(path: Path) -> str:

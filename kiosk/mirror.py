@@ -12,19 +12,18 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pygame
 
-from kiosk.core.view import View
-from kiosk.display.painter import Painter
+from kiosk.display.window import Frame
 from kiosk.errors import KioskError
 
 log = logging.getLogger(__name__)
 
-FRAME = 1 / 20  # seconds between two frames of the stream, at the least
+FRAME = 1 / 60  # seconds between two frames of the stream, at the least
 BREATH = 5.0  # a quiet stream says something so often, to notice that nobody listens
 PATIENCE = 5.0  # how long a frame is waited for
 
@@ -78,18 +77,17 @@ class Mirror:
         self._server.server_close()
         self._thread.join(2.0)
 
-    def on_frame(
-        self, surface: pygame.Surface, _dirty: Sequence[pygame.Rect], view: View, painter: Painter
-    ) -> None:
+    def on_frame(self, frame: Frame) -> None:
         """Takes a frame, cheaply if nobody looks."""
-        code = painter.code
+        surface, view, code = frame.surface, frame.view, frame.code
         state: dict[str, object] = {
             "screen": view.screen.value,
             "coin": view.coin,
             "coins": view.coins,
+            "closed": view.closed,
             "credits_left": view.credits_left,
-            "message": view.message,
-            "notes": list(view.notes),
+            "reason": view.reason.value if view.reason else "",
+            "notes": [f"{note.code} · {note.text}" for note in view.notes],
             "width": surface.get_width(),
             "height": surface.get_height(),
             "shows_qr": code is not None,

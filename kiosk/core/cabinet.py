@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum
 
 from kiosk.core import messages, till
 from kiosk.core.effects import (
@@ -53,9 +54,17 @@ from kiosk.core.events import (
 )
 from kiosk.core.messages import BadMessage
 from kiosk.core.till import BadLine, Job, Stage, Till
-from kiosk.core.view import Offer
+from kiosk.core.view import Note, Offer, Reason
 
 NEVER = float("inf")
+
+
+class Mode(Enum):
+    """What the operator wants of it. Whatever that is, an order that was claimed is given."""
+
+    SELL = "sell"
+    FREE_PLAY = "free play"
+    MAINTENANCE = "maintenance"
 
 
 @dataclass(frozen=True)
@@ -63,6 +72,7 @@ class Rules:
     """What the operator has decided. Times in seconds."""
 
     machine_id: str
+    mode: Mode = Mode.SELL
     pulses_per_credit: int = 1
     off_s: float = 0.4
     resume_window_s: float = 300.0
@@ -104,7 +114,7 @@ class News:
     """What the screen says of a player's payment, ``until`` then."""
 
     status: str
-    reason: str
+    reason: Reason | None
     until: float
 
 
@@ -148,26 +158,26 @@ class State:
     was_ready: bool = False
 
     @property
-    def problems(self) -> tuple[str, ...]:
+    def notes(self) -> tuple[Note, ...]:
         """What an operator should mend, the worst first."""
         found = (
-            self.journal_problem,
-            self.relay_problem,
-            self.broker_problem,
-            self.cloud_problem,
+            Note("E1", self.journal_problem),
+            Note("E2", self.relay_problem),
+            Note("E3", self.broker_problem),
+            Note("E4", self.cloud_problem),
         )
-        return tuple(problem for problem in found if problem)
+        return tuple(note for note in found if note.text)
 
     @property
     def can_pulse(self) -> bool:
         """Whether an order could be taken and given now."""
         return self.journal_ready and self.relay_ready
 
-    @property
-    def can_sell(self) -> bool:
+    def can_sell(self, rules: Rules) -> bool:
         """Whether a player may be asked for money."""
         return (
             self.can_pulse
+            and rules.mode is Mode.SELL
             and self.broker_ready
             and self.cloud_ready
             and self.link_active
@@ -393,8 +403,10 @@ class _Step:
         self.effects.append(Acknowledge(event.receipt))
 
     def _hint(self, order_id: str) -> None:
-        """An order of ours is open. Without a relay it is left to be released."""
-        if not self.state.can_pulse or self.state.book.knows(order_id):
+        """An order of ours is open. Without a relay, or in free play, it is left to be released."""
+        if not self.state.can_pulse or self.rules.mode is not Mode.SELL:
+            return
+        if self.state.book.knows(order_id):
             return
         self._set(news=None)
         self._write(Entry(Kind.CLAIM, order_id, claim_id=self.moment.fresh + f"-{order_id[-12:]}"))
@@ -412,13 +424,13 @@ class _Step:
         match message.status:
             case "processing":
                 self._set(
-                    news=News("processing", "", self.now + self.rules.paying_s),
+                    news=News("processing", None, self.now + self.rules.paying_s),
                     heartbeat_at=min(self.state.heartbeat_at, self.now + self.rules.ask_s),
                 )
             case "declined" | "released":
-                self._set(
-                    news=News(message.status, message.reason, self.now + self.rules.declined_s)
-                )
+                released = message.status == "released"
+                reason = Reason.RELEASED if released else _reason(message.reason)
+                self._set(news=News(message.status, reason, self.now + self.rules.declined_s))
             case "cancelled":
                 self._set(news=None)
             case "offer_changed":
@@ -575,7 +587,7 @@ class _Step:
         self._drive_heartbeat()
         self._drive_link()
         self._drive_announcement()
-        if self.state.can_sell and not self.state.was_ready:
+        if self.state.can_sell(self.rules) and not self.state.was_ready:
             self._set(was_ready=True)
         # A call that nobody wants any more has no next try.
         retries = {k: v for k, v in self.state.retries.items() if k in self.wanted}
@@ -619,7 +631,8 @@ class _Step:
         self.wanted.add("heartbeat")
         # The cloud's own trouble is no news to the cloud. What is sent is what is remembered, so
         # it is cut to the cloud's limit here.
-        problems = tuple(p[:300] for p in self.state.problems if p != self.state.cloud_problem)
+        problems = tuple(note.text[:300] for note in self.state.notes if note.code != "E4")
+        sells = self.rules.mode is Mode.SELL
         if problems != self.state.told and "heartbeat" not in self.state.retries:
             self._set(heartbeat_at=min(self.state.heartbeat_at, self.now))
         if _heartbeat_due(self.state) > self.now:
@@ -628,21 +641,23 @@ class _Step:
             "heartbeat",
             "/status",
             {
-                "state": "ready" if not problems else "troubled",
+                "state": "troubled" if problems else "ready" if sells else self.rules.mode.value,
                 "version": self.rules.version,
-                "healthy": not problems,
+                # A cabinet that sells nothing must not be paid: the cloud switches its link off.
+                "healthy": sells and not problems,
                 "problems": list(problems),
             },
         )
 
     def _drive_link(self) -> None:
-        if self.state.can_pulse and self.state.offer_stale:
+        if self.state.can_pulse and self.state.offer_stale and self.rules.mode is Mode.SELL:
             self._call("link", "/create-payment-link", {})
 
     def _drive_announcement(self) -> None:
         if not self.state.broker_ready:
             return
-        status = "online" if self.state.can_pulse else "out_of_order"
+        online = "online" if self.rules.mode is Mode.SELL else self.rules.mode.name.lower()
+        status = online if self.state.can_pulse else "out_of_order"
         if status != self.state.announced:
             self._set(announced=status)
             self.effects.append(Announce(status))
@@ -682,6 +697,12 @@ class _Step:
 
     def _set(self, **changes: object) -> None:
         self.state = replace(self.state, **changes)  # type: ignore[arg-type]
+
+
+def _reason(told: str) -> Reason:
+    """Stripe's code for a decline; those that a player can do nothing about are all one."""
+    known = {reason.value: reason for reason in Reason if reason is not Reason.RELEASED}
+    return known.get(told, Reason.DECLINED)
 
 
 def _error(body: Mapping[str, object]) -> str:

@@ -34,7 +34,7 @@ class GameOver:
 
 @dataclass(frozen=True)
 class PaymentNews:
-    """What a player's payment is doing."""
+    """What a player's payment is doing; ``reason`` is Stripe's code for a decline, or empty."""
 
     status: str
     reason: str

@@ -22,6 +22,8 @@ class Screen(Enum):
     GAME_OVER = "game over"
     OFFLINE = "offline"
     OUT_OF_ORDER = "out of order"
+    MAINTENANCE = "maintenance"
+    FREE_PLAY = "free play"
 
 
 @dataclass(frozen=True)
@@ -47,19 +49,39 @@ class Offer:
     bonuses: tuple[Bonus, ...] = ()
 
 
+class Reason(Enum):
+    """Why a payment came to nothing, as far as a player is told."""
+
+    DECLINED = "declined"
+    NO_FUNDS = "insufficient_funds"
+    EXPIRED = "expired_card"
+    CODE = "incorrect_cvc"
+    NUMBER = "incorrect_number"
+    RELEASED = "released"
+
+
+@dataclass(frozen=True)
+class Note:
+    """What an operator should mend: a short code (``docs/cabinet.md`` lists them), a sentence."""
+
+    code: str
+    text: str
+
+
 @dataclass(frozen=True)
 class View:
     """One moment of the screen.
 
     ``offer`` is present only while a payment can succeed: no offer, no QR code. ``coin`` of
-    ``coins`` counts the relay's pulses while crediting. ``message`` is one sentence for the player
-    (why a card was declined), ``notes`` short lines for the operator, drawn small.
+    ``coins`` counts the relay's pulses while crediting, and ``closed`` says that the relay is
+    closed for it now. ``notes`` are for the operator, drawn small.
     """
 
     screen: Screen
     offer: Offer | None = None
     coin: int = 0
     coins: int = 0
+    closed: bool = False
     credits_left: int = 0
-    message: str = ""
-    notes: tuple[str, ...] = ()
+    reason: Reason | None = None
+    notes: tuple[Note, ...] = ()

@@ -1,23 +1,31 @@
 """Where everything stands, by rules from the screen's size. Pure: no pygame.
 
-landscape                          portrait
-┌───────────────────────────┐      ┌───────────┐
-│         marquee           │      │  marquee  │
-├────────────┬──────────────┤      ├───────────┤
-│            │    words     │      │  figure   │
-│   figure   ├──────────────┤      │           │
-│            │    steps     │      ├───────────┤
-├────────────┴──────────────┤      │   words   │
-│           notes           │      ├───────────┤
-└───────────────────────────┘      │   steps   │
-                                   ├───────────┤
-                                   │   notes   │
-                                   └───────────┘
+The picture is larger than the screen by a rim, in which it drifts against burn-in; what matters
+stands within ``Grid.safe``, which is on the screen wherever the picture has drifted to.
+
+offer, landscape          turned                    stage                 very wide
+┌──────────────────────┐  ┌──────────────────────┐  ┌─────────────────┐  ┌──────────────────────┐
+│       marquee        │  │       marquee        │  │     marquee     │  │       marquee        │
+├─────────┬────────────┤  ├────────────┬─────────┤  ├─────────────────┤  ├──────┬───────┬───────┤
+│ figure  │   words    │  │   words    │ figure  │  │     figure      │  │figure│ words │ steps │
+│         ├────────────┤  │            │         │  │     words       │  │      │       │       │
+│         │   steps    │  │            │         │  │     steps       │  ├──────┴───────┴───────┤
+├─────────┴────────────┤  ├────────────┴─────────┤  ├─────────────────┤  │        strip         │
+│        strip         │  │        strip         │  │      strip      │  └──────────────────────┘
+└──────────────────────┘  └──────────────────────┘  └─────────────────┘
+
+In portrait the parts of the first two stand below each other, in the same order.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from kiosk.display.scenes import Form
+
+SMALLEST_TEXT = 11  # pixels: below it no typeface is read
+NEARLY_SQUARE = 1.2  # height by width up to which a screen is laid out as landscape
+VERY_WIDE = 2.5  # width by height of what is left below the marquee
 
 
 @dataclass(frozen=True)
@@ -53,99 +61,160 @@ class Box:
             and other.y < self.bottom
         )
 
+    def contains(self, other: Box) -> bool:
+        return (
+            self.x <= other.x
+            and self.y <= other.y
+            and other.right <= self.right
+            and other.bottom <= self.bottom
+        )
+
     def square(self, side: int) -> Box:
         """A square of ``side`` in the middle of the box."""
         x, y = self.centre
         return Box(x - side // 2, y - side // 2, side, side)
 
-    def split(self, share: float) -> tuple[Box, Box]:
-        """The upper ``share`` and the rest."""
-        upper = round(self.h * share)
+    def split(self, share: float, gap: int = 0) -> tuple[Box, Box]:
+        """The upper ``share`` and the rest, ``gap`` pixels apart."""
+        upper = round((self.h - gap) * share)
         return Box(self.x, self.y, self.w, upper), Box(
-            self.x, self.y + upper, self.w, self.h - upper
+            self.x, self.y + upper + gap, self.w, self.h - upper - gap
         )
+
+    def cut(self, share: float, gap: int = 0) -> tuple[Box, Box]:
+        """The left ``share`` and the rest, ``gap`` pixels apart."""
+        left = round((self.w - gap) * share)
+        return Box(self.x, self.y, left, self.h), Box(
+            self.x + left + gap, self.y, self.w - left - gap, self.h
+        )
+
+    def turned(self, degrees: int, whole: tuple[int, int]) -> Box:
+        """Where the box comes to lie when the picture, ``whole`` large, is turned clockwise."""
+        w, h = whole
+        match degrees:
+            case 90:
+                return Box(h - self.y - self.h, self.x, self.h, self.w)
+            case 180:
+                return Box(w - self.x - self.w, h - self.y - self.h, self.w, self.h)
+            case 270:
+                return Box(self.y, w - self.x - self.w, self.h, self.w)
+            case _:
+                return self
+
+    def moved(self, x: int, y: int) -> Box:
+        """The box ``x`` further right and ``y`` further down."""
+        return Box(self.x + x, self.y + y, self.w, self.h)
 
 
 @dataclass(frozen=True)
-class Layout:
-    """The places of a screen. ``unit`` is a hundredth of the shorter side, 1 at least.
+class Grid:
+    """What is the same on every screen of a size.
 
-    ``smallest_text`` is the least height of a line that players read, ``note`` that of the
-    operator's.
+    ``picture`` is what is drawn, ``rim`` how far it drifts to each side, ``unit`` a hundredth of
+    the shorter side. ``smallest_text`` is the least height of a line.
     """
 
-    screen: Box
+    picture: Box
+    safe: Box
     marquee: Box
-    figure: Box
-    words: Box
-    steps: Box
-    notes: Box
+    rim: int
     unit: int
     smallest_text: int
-    note: int
 
     @property
     def portrait(self) -> bool:
-        return self.screen.h > self.screen.w
-
-    @property
-    def column(self) -> Box:
-        """The words' place and the steps' as one, for a scene without steps."""
-        return Box(self.words.x, self.words.y, self.words.w, self.steps.bottom - self.words.y)
-
-    @property
-    def column_with_code(self) -> tuple[Box, Box]:
-        """The column for a scene with a second, smaller code: its words, and the code's card.
-
-        The code is more than a third of the shorter side, as a smaller one is not read from a metre
-        and a half.
-        """
-        column, frame = self.column, self.unit * 2
-        side = min(round(min(self.screen.w, self.screen.h) * 0.44), column.w, column.h) - 2 * frame
-        y = column.bottom - side - frame
-        above = Box(column.x, column.y, column.w, y - 2 * frame - column.y)
-        if self.portrait and above.h < 4 * self.smallest_text:
-            # Nearly square: the words stand beside the card instead of above it.
-            card = Box(column.right - side - frame, column.centre[1] - side // 2, side, side)
-            return Box(column.x, column.y, card.x - 2 * frame - column.x, column.h), card
-        x = column.centre[0] - side // 2 if self.portrait else column.x + frame
-        return above, Box(x, y, side, side)
+        return self.safe.h > NEARLY_SQUARE * self.safe.w
 
 
-def layout(width: int, height: int) -> Layout:
-    """The layout of a screen of ``width`` by ``height`` pixels."""
-    screen = Box(0, 0, width, height)
-    unit = max(1, min(width, height) // 100)
-    margin = 3 * unit
-    smallest = -(-height // 30)
-    note = max(10, height // 50)
-    notes_height = 3 * note
-    notes = Box(margin, height - notes_height - margin // 2, width - 2 * margin, notes_height)
-    if width >= height:
-        marquee = Box(0, 0, width, round(height * 0.17))
-        top, bottom = marquee.bottom + margin, notes.y - margin // 2
-        left = min(round(width * 0.44), round((bottom - top) * 1.05))
-        figure = Box(margin * 2, top, left, bottom - top)
-        side = Box(figure.right + margin * 2, top, width - figure.right - margin * 4, bottom - top)
-        words, steps = side.split(0.66)
-    else:
-        marquee = Box(0, 0, width, round(height * 0.12))
-        top, bottom = marquee.bottom + margin, notes.y - margin // 2
-        room = Box(margin, top, width - 2 * margin, bottom - top)
-        figure, rest = room.split(0.5)
-        words, steps = rest.split(0.64)
-    gap = margin // 2
-    return Layout(
-        screen=screen,
-        marquee=marquee,
-        figure=figure,
-        words=Box(words.x, words.y + gap, words.w, words.h - 2 * gap),
-        steps=Box(steps.x, steps.y + gap, steps.w, steps.h - 2 * gap),
-        notes=notes,
-        unit=unit,
-        smallest_text=smallest,
-        note=note,
-    )
+@dataclass(frozen=True)
+class Places:
+    """The places of one composition; ``centred`` words stand in the middle of theirs.
+
+    ``code`` is the second, smaller code's card; ``steps`` and it may be missing. ``strip`` is the
+    ground that the operator's lines stand on, or else the creature.
+    """
+
+    figure: Box
+    words: Box
+    strip: Box
+    centred: bool
+    steps: Box | None = None
+    code: Box | None = None
+
+
+def grid(width: int, height: int, drifts: bool = True) -> Grid:
+    """The grid of a screen of ``width`` by ``height`` pixels."""
+    shorter = min(width, height)
+    unit = max(2, shorter // 100)
+    rim = max(2, shorter // 80) if drifts else 0
+    smallest = max(SMALLEST_TEXT, -(-height // 30))
+    safe = Box(2 * rim, 2 * rim, width - 2 * rim, height - 2 * rim)
+    picture = Box(0, 0, width + 2 * rim, height + 2 * rim)
+    share = 0.11 if height > NEARLY_SQUARE * width else 0.19 if width > 2.2 * height else 0.16
+    bottom = safe.y + max(round(safe.h * share), 2 * smallest)
+    return Grid(picture, safe, Box(0, 0, picture.w, bottom), rim, unit, smallest)
+
+
+def places(
+    on: Grid, form: Form, *, steps: bool = False, code: bool = False, notes: int = 0
+) -> Places:
+    """The places of a composition with ``notes`` operator's lines on the strip."""
+    margin = 3 * on.unit
+    safe = on.safe
+    line = round(on.smallest_text * 1.2)
+    strip_height = max(notes * line + line // 3 if notes else 0, 8 * on.unit)
+    strip = Box(safe.x + margin, safe.bottom - strip_height, safe.w - 2 * margin, strip_height)
+    top = on.marquee.bottom + margin
+    room = Box(safe.x + margin, top, safe.w - 2 * margin, strip.y - top - margin // 3)
+    gap = 2 * margin
+    wide = room.w > VERY_WIDE * room.h
+    if form is Form.STAGE and not wide:
+        return _stage(on, room, strip, steps)
+    if on.portrait:
+        return _stacked(on, room, strip, form, steps, code)
+    share = min(0.47 if safe.w > 1.3 * safe.h else 0.54, room.h * 1.04 / room.w)
+    figure, side = room.cut(share, gap)
+    if form is Form.TURNED:
+        side, figure = room.cut(1 - share, gap)
+        side = Box(side.x + margin, side.y, side.w - margin, side.h)
+    if wide and steps:
+        words, third = side.cut(0.62, gap)
+        return Places(figure, words, strip, False, third)
+    if steps:
+        words, below = side.split(0.68, margin)
+        return Places(figure, words, strip, False, below)
+    if code:
+        left, side = room.cut(0.54, gap)
+        figure, words = left.split(0.5, on.unit)
+        frame = 2 * on.unit
+        card = side.square(min(side.w, side.h, round(min(safe.w, safe.h) * 0.62)) - 2 * frame)
+        return Places(figure, words, strip, True, code=card)
+    return Places(figure, side, strip, False)
+
+
+def _stage(on: Grid, room: Box, strip: Box, steps: bool) -> Places:
+    figure, rest = room.split(0.42 if on.portrait else 0.5, on.unit)
+    if not steps:
+        return Places(figure, rest, strip, True)
+    words, below = rest.split(0.6, on.unit)
+    return Places(figure, words, strip, True, below)
+
+
+def _stacked(on: Grid, room: Box, strip: Box, form: Form, steps: bool, code: bool) -> Places:
+    gap = 2 * on.unit
+    if form is Form.TURNED:
+        words, figure = room.split(0.46, gap)
+        return Places(figure, words, strip, True)
+    # The figure is as tall as it is wide, if the words leave it that.
+    figure, rest = room.split(max(0.36, min(0.54, room.w / room.h)) if not code else 0.26, gap)
+    if steps:
+        words, below = rest.split(0.62, gap)
+        return Places(figure, words, strip, True, below)
+    if code:
+        words, below = rest.split(0.4, gap)
+        side = min(below.w, below.h, round(min(on.safe.w, on.safe.h) * 0.66)) - 4 * on.unit
+        return Places(figure, words, strip, True, code=below.square(side))
+    return Places(figure, rest, strip, True)
 
 
 def code_box(place: Box, modules: int) -> tuple[Box, int]:
@@ -160,4 +229,4 @@ def code_box(place: Box, modules: int) -> tuple[Box, int]:
 
 def card_box(figure: Box, unit: int) -> Box:
     """The white card of the code: the largest square that leaves room for its frame."""
-    return figure.square(min(figure.w, figure.h) - 4 * unit)
+    return figure.square(min(figure.w, figure.h) - 5 * unit)

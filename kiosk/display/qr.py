@@ -1,4 +1,4 @@
-"""The code on the screen. The only module that knows segno."""
+"""The code on the screen: drawn, and read again. The only module that knows segno and zxing-cpp."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import pygame
 import segno
+import zxingcpp
 
 from kiosk.display.layout import Box, code_box
 from kiosk.display.theme import Theme
@@ -26,16 +27,26 @@ def draw(surface: pygame.Surface, url: str, place: Box, theme: Theme) -> Box:
     """Draws the code as large as whole pixels per module allow; returns the square it took."""
     modules = matrix(url)
     box, scale = code_box(place, len(modules))
-    surface.fill(theme.paper, (box.x, box.y, box.w, box.h))
+    paper, ink = theme.colours.paper, theme.colours.ink
+    surface.fill(paper, (box.x, box.y, box.w, box.h))
     for y, row in enumerate(modules):
         start = None
         for x, dark in enumerate((*row, False)):
             if dark and start is None:
                 start = x
             elif not dark and start is not None:
-                surface.fill(
-                    theme.ink,
-                    (box.x + start * scale, box.y + y * scale, (x - start) * scale, scale),
-                )
+                area = (box.x + start * scale, box.y + y * scale, (x - start) * scale, scale)
+                surface.fill(ink, area)
                 start = None
     return box
+
+
+def read(surface: pygame.Surface, box: Box) -> str:
+    """What a phone would read in ``box`` of a frame; empty if it is no code."""
+    area = pygame.Rect(box.x, box.y, box.w, box.h).clip(surface.get_rect())
+    pixels = pygame.image.tobytes(surface.subsurface(area), "RGB")
+    picture = memoryview(pixels).cast("B", (area.h, area.w, 3))
+    found = zxingcpp.read_barcodes(
+        picture, formats=zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
+    )
+    return found[0].text if len(found) == 1 else ""

@@ -1,16 +1,20 @@
-"""What each screen consists of, in words: the compositions, before any pixel is drawn.
-
-Every text of the screen is here.
-"""
+"""What each screen consists of: its form, its figure and its words, before any pixel is drawn."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from kiosk.core.view import Offer, Screen, View
-from kiosk.display import money
+from kiosk.core.view import Offer, Reason, Screen, View
+from kiosk.display.catalogue import Words
+
+
+class Form(Enum):
+    """How the parts stand to each other (``kiosk.display.layout`` draws them)."""
+
+    OFFER = "the figure first, words and steps beside or below it"
+    TURNED = "words first, the figure beside or below them"
+    STAGE = "the figure in the middle, words below it"
 
 
 class Figure(Enum):
@@ -18,10 +22,15 @@ class Figure(Enum):
 
     CODE = "code"
     PHONE = "phone"
-    COIN = "coin"
+    CARD = "card"
+    DROP = "coins that drop"
     NUMBER = "number"
-    PAD = "pad"
+    STICK = "joystick"
+    COIN = "coin and slot"
     PLUG = "plug"
+    WRENCH = "wrench"
+    STAR = "star"
+    CREATURE = "creature"
 
 
 class Role(Enum):
@@ -43,94 +52,74 @@ class Line:
 
 @dataclass(frozen=True)
 class Scene:
-    """A composition. ``number`` is drawn large for ``Figure.NUMBER``; ``coins`` is (lit, all)."""
+    """A composition. ``steps`` are the words below scan, pay, play, where those are shown.
 
+    ``second_code`` is a smaller code beside another figure; ``stripes`` are the barrier's.
+    ``notes`` says how much room the operator's lines may take.
+    """
+
+    form: Form
     figure: Figure
     lines: tuple[Line, ...]
-    steps: bool = False
-    number: int = 0
-    coins: tuple[int, int] = (0, 0)
-    small_code: bool = False
+    steps: tuple[str, ...] = ()
+    second_code: bool = False
+    stripes: bool = False
+    notes: bool = False
 
 
-STEPS = ("SCAN", "PAY", "PLAY")
-
-
-def scene(view: View, can_write: Callable[[str], bool]) -> Scene:
+def scene(view: View, words: Words) -> Scene:
     """The composition of a view. A code stands in it only where the view has an offer."""
-    offer = view.offer
+    say, offer = words.say, view.offer
     match view.screen:
         case Screen.READY if offer:
-            return Scene(
-                Figure.CODE, (Line("Scan to play", Role.HEADLINE), *_price(offer, can_write)), True
-            )
-        case Screen.DECLINED:
-            lines: tuple[Line, ...] = (
-                Line("No luck", Role.HEADLINE),
-                Line(view.message, Role.BODY),
-                Line("You were not charged. Try again, or another card.", Role.BODY),
-            )
-            return Scene(Figure.CODE if offer else Figure.PHONE, lines)
+            steps = (say("step_scan"), say("step_pay"), say("step_play"))
+            lines = (Line(say("scan_to_play"), Role.HEADLINE), *_offer(offer, words))
+            return Scene(Form.OFFER, Figure.CODE, lines, steps)
         case Screen.PAYING:
-            return Scene(
-                Figure.PHONE,
-                (
-                    Line("Almost there", Role.HEADLINE),
-                    Line("Finish on your phone. Your coins drop here.", Role.BODY),
-                ),
+            return _plain(words, Figure.PHONE, "almost_there", "finish_on_the_phone")
+        case Screen.DECLINED:
+            back = view.reason is Reason.RELEASED
+            lines = (
+                Line(say("money_back" if back else "no_luck"), Role.HEADLINE),
+                Line(say(f"reason_{(view.reason or Reason.DECLINED).value}"), Role.BODY),
+                Line(say("not_charged" if back else "try_again"), Role.BODY),
             )
+            return Scene(Form.TURNED, Figure.CODE if offer else Figure.CARD, lines)
         case Screen.CREDITING:
-            return Scene(
-                Figure.COIN,
-                (
-                    Line(f"Coin {view.coin} of {view.coins}", Role.HEADLINE),
-                    Line("Thank you! Get ready.", Role.BODY),
-                ),
-                coins=(view.coin, view.coins),
-            )
+            return _plain(words, Figure.DROP, "thank_you", "get_ready")
         case Screen.PLAYING:
-            lines = (
-                Line("Credits left" if view.credits_left != 1 else "Credit left", Role.HEADLINE),
-                Line("Have fun!", Role.BODY),
-            )
-            if offer:
-                lines += (Line("Scan for more", Role.BONUS),)
-            return Scene(
-                Figure.NUMBER, lines, number=view.credits_left, small_code=offer is not None
-            )
+            left = words.counted("credits_left", view.credits_left)
+            lines = (Line(left, Role.HEADLINE), Line(say("have_fun"), Role.BODY))
+            if offer is None:
+                return Scene(Form.STAGE, Figure.NUMBER, lines)
+            lines = (*lines, Line(say("scan_for_more"), Role.BONUS))
+            return Scene(Form.OFFER, Figure.NUMBER, lines, second_code=True)
         case Screen.GAME_OVER:
-            lines = (
-                Line("Game over", Role.HEADLINE),
-                Line("One more? You nearly had it.", Role.BODY),
-            )
-            if offer:
-                lines += _price(offer, can_write)
-            return Scene(Figure.CODE if offer else Figure.PAD, lines)
+            lines = (Line(say("game_over"), Role.HEADLINE), Line(say("one_more"), Role.BODY))
+            if offer is None:
+                return Scene(Form.STAGE, Figure.CREATURE, lines)
+            return Scene(Form.TURNED, Figure.CODE, (*lines, *_offer(offer, words)))
         case Screen.STARTING:
-            return Scene(
-                Figure.PAD,
-                (Line("Warming up", Role.HEADLINE), Line("Coins work already.", Role.BODY)),
-            )
+            return _plain(words, Figure.STICK, "warming_up", "coins_work")
         case Screen.OUT_OF_ORDER:
-            return Scene(
-                Figure.PLUG,
-                (
-                    Line("Out of order", Role.HEADLINE),
-                    Line("Please tell the staff. Card payment is closed.", Role.BODY),
-                ),
-            )
+            return _plain(words, Figure.PLUG, "out_of_order", "tell_the_staff", stripes=True)
+        case Screen.MAINTENANCE:
+            return _plain(words, Figure.WRENCH, "back_soon", "being_serviced", stripes=True)
+        case Screen.FREE_PLAY:
+            return _plain(words, Figure.STAR, "free_play", "press_start")
         case _:
-            return Scene(
-                Figure.PAD,
-                (
-                    Line("Coins only", Role.HEADLINE),
-                    Line("Card payment is offline – coins still work", Role.BODY),
-                ),
-            )
+            return _plain(words, Figure.COIN, "coins_only", "cards_are_away")
 
 
-def _price(offer: Offer, can_write: Callable[[str], bool]) -> tuple[Line, ...]:
-    told = money.price(offer.amount, offer.currency, offer.decimals, can_write)
-    lines = [Line(f"{told} a play", Role.PRICE)]
-    lines += [Line(f"{b.quantity} get you {b.credits}", Role.BONUS) for b in offer.bonuses[:2]]
+def _plain(
+    words: Words, figure: Figure, headline: str, body: str, *, stripes: bool = False
+) -> Scene:
+    lines = (Line(words.say(headline), Role.HEADLINE), Line(words.say(body), Role.BODY))
+    return Scene(Form.STAGE, figure, lines, stripes=stripes, notes=True)
+
+
+def _offer(offer: Offer, words: Words) -> tuple[Line, ...]:
+    lines = [Line(words.price(offer), Role.PRICE)]
+    # An offer, not a table: more than two would not be read.
+    lines += [Line(words.bonus(b.quantity, b.credits), Role.BONUS) for b in offer.bonuses[:2]]
     return tuple(lines)

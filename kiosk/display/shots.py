@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 
 import pygame
 
-from kiosk.core.view import View
-from kiosk.display.painter import Painter
+from kiosk.display.window import Frame
 from kiosk.errors import KioskError
 
 log = logging.getLogger(__name__)
@@ -32,16 +30,15 @@ class Shots:
         self._count = 0
         self._last: tuple[pygame.Surface, str] | None = None
 
-    def on_frame(
-        self, surface: pygame.Surface, _dirty: Sequence[pygame.Rect], view: View, _painter: Painter
-    ) -> None:
+    def on_frame(self, frame: Frame) -> None:
         """Keeps the frame, and saves the one before if the screen changed."""
+        view = frame.view
         name = view.screen.value.replace(" ", "-")
         if view.coins:
             name += f"-{view.coin}-of-{view.coins}"
         if self._last is not None and self._last[1] != name:
             self.save()
-        self._last = (surface.copy(), name)
+        self._last = (frame.surface.copy(), name)
 
     def save(self) -> None:
         """Saves the frame that was shown last."""

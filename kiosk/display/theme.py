@@ -1,45 +1,256 @@
-"""The look: an arcade at night. Every colour and typeface of the screen is named here."""
+"""The look: colours, typefaces, pictures, sounds and layout switches, from a theme's folder.
+
+A theme is a folder with a ``theme.toml``. Files that it names are looked for in the folder first,
+then among the kiosk's own assets. ``docs/themes.md`` tells how to make one.
+"""
 
 from __future__ import annotations
 
+import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from kiosk import assets
+from kiosk.errors import KioskError
 
 Colour = tuple[int, int, int]
+Backdrop = Literal["floor", "rays", "peaks", "plain"]
+
+SHIPPED = ("night", "daylight", "vector")
+DEFAULT = "night"
+THEME_FILE = "theme.toml"
+READABLE = 7.0  # contrast of words, WCAG 2.2's AAA
+VEIL = 0.86  # of the sky's colour over a theme's own background picture
+
+
+class ThemeError(KioskError):
+    """A theme's file cannot be used; the message names it and what to mend."""
+
+
+def _colour(told: object) -> Colour:
+    if isinstance(told, str) and len(told) == 7 and told.startswith("#"):
+        try:
+            red, green, blue = bytes.fromhex(told[1:])
+        except ValueError:
+            pass
+        else:
+            return red, green, blue
+    raise ValueError('should be a colour like "#ffb000"')
+
+
+_Told = Annotated[Colour, BeforeValidator(_colour)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Colours(_Table):
+    """Red, green, blue. Words are ``text``, ``soft``, ``headline``, ``price``, ``bonus`` on
+    ``sky``, ``ground``, ``lines`` and what is between them, and ``title`` on the ``panel``."""
+
+    sky: _Told
+    ground: _Told
+    lines: _Told
+    floor: _Told
+    text: _Told
+    soft: _Told
+    headline: _Told
+    price: _Told
+    bonus: _Told
+    panel: _Told
+    title: _Told
+    frame: _Told
+    frame_dim: _Told
+    coin: _Told
+    coin_edge: _Told
+    coin_shine: _Told
+    bulb_lit: _Told
+    bulb_dark: _Told
+    glow: _Told
+    spark: _Told
+    paper: _Told = (255, 255, 255)
+    ink: _Told = (0, 0, 0)
+
+
+class _Typefaces(_Table):
+    display: str
+    text: str
+    chinese: str = "fonts/NotoSansSC-Bold.ttf"
+    japanese: str = "fonts/NotoSansJP-Bold.ttf"
+
+
+class _Layout(_Table):
+    backdrop: Backdrop = "floor"
+    bulbs: bool = True
+    stars: bool = True
+    steps: bool = True
+
+
+class _Pictures(_Table):
+    background: str = ""
+
+
+class _Sounds(_Table):
+    attract: str = "sounds/attract.wav"
+    coin: str = "sounds/coin.wav"
+    thanks: str = "sounds/thanks.wav"
+    declined: str = "sounds/declined.wav"
+    game_over: str = "sounds/game-over.wav"
+
+
+class _File(_Table):
+    colours: Colours
+    typefaces: _Typefaces
+    layout: _Layout = Field(default_factory=_Layout)
+    pictures: _Pictures = Field(default_factory=_Pictures)
+    sounds: _Sounds = Field(default_factory=_Sounds)
 
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours as red, green, blue; typefaces as names of assets."""
+    """A theme whose colours are readable and whose files are there."""
 
-    night: Colour = (11, 7, 20)
-    dusk: Colour = (38, 20, 72)
-    grid: Colour = (92, 44, 150)
-    text: Colour = (246, 240, 255)
-    soft: Colour = (196, 184, 220)
-    amber: Colour = (255, 176, 0)
-    cyan: Colour = (53, 224, 255)
-    rose: Colour = (255, 140, 188)
-    dark_amber: Colour = (150, 92, 0)
-    bulb_off: Colour = (66, 40, 20)
-    paper: Colour = (255, 255, 255)
-    ink: Colour = (0, 0, 0)
-    display_face: str = "fonts/Bungee-Regular.ttf"
-    text_face: str = "fonts/ChakraPetch-SemiBold.ttf"
+    name: str
+    colours: Colours
+    display: Path
+    text: Path
+    chinese: Path
+    japanese: Path
+    backdrop: Backdrop
+    bulbs: bool
+    stars: bool
+    steps: bool
+    background: Path | None
+    sounds: tuple[tuple[str, Path], ...]
 
 
-NIGHT = Theme()
-TEXT_COLOURS = ("text", "soft", "amber", "cyan", "rose")
+def load(name: str) -> Theme:
+    """A theme that is shipped, by its name, or an operator's, by its folder.
+
+    Raises :class:`ThemeError` with all that is wrong, a sentence on each line.
+    """
+    folder = assets.path(f"themes/{name}") if name in SHIPPED else Path(name)
+    path = folder / THEME_FILE
+    told = _read(path, name)
+    find = _finder(folder, path)
+    problems = _unreadable(told.colours)
+    files: dict[str, Path] = {}
+    wanted = {**told.typefaces.model_dump(), **told.sounds.model_dump()}
+    if told.pictures.background:
+        wanted["background"] = told.pictures.background
+    for what, file in wanted.items():
+        try:
+            files[what] = find(file)
+        except KioskError as error:
+            problems.append(f"{what}: {error}")
+    if problems:
+        raise ThemeError("\n".join(f"{path}: {problem}" for problem in problems))
+    return Theme(
+        name=folder.name,
+        colours=told.colours,
+        display=files["display"],
+        text=files["text"],
+        chinese=files["chinese"],
+        japanese=files["japanese"],
+        backdrop=told.layout.backdrop,
+        bulbs=told.layout.bulbs,
+        stars=told.layout.stars,
+        steps=told.layout.steps,
+        background=files.get("background"),
+        sounds=tuple((sound, files[sound]) for sound in told.sounds.model_dump()),
+    )
 
 
 def contrast(one: Colour, other: Colour) -> float:
     """The contrast of two colours, 1 to 21, by WCAG 2.2's formula."""
-    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
+    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
     return (lighter + 0.05) / (darker + 0.05)
 
 
-def _luminance(colour: Colour) -> float:
+def luminance(colour: Colour) -> float:
+    """The relative luminance, 0 to 1, by WCAG 2.2's formula."""
     red, green, blue = (
         c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
         for c in (x / 255 for x in colour)
     )
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def mix(one: Colour, other: Colour, share: float) -> Colour:
+    """``one`` with ``share`` of ``other`` in it."""
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
+    return red, green, blue
+
+
+def words_on(colours: Colours) -> list[tuple[str, str, float]]:
+    """Every pair of a word's colour and what it may stand on, with its contrast."""
+    pairs = [
+        (words, ground)
+        for words in ("text", "soft", "headline", "price", "bonus")
+        for ground in ("sky", "ground", "lines")
+    ]
+    pairs += [("title", "panel"), ("ink", "paper")]
+    return [(a, b, contrast(getattr(colours, a), getattr(colours, b))) for a, b in pairs]
+
+
+def _unreadable(colours: Colours) -> list[str]:
+    problems = [
+        f"{words} on {ground} has a contrast of {found:.1f} and needs {READABLE:.0f}: "
+        "take colours further apart"
+        for words, ground, found in words_on(colours)
+        if found < READABLE
+    ]
+    if luminance(colours.ink) > luminance(colours.paper):
+        problems.append("ink is lighter than paper: many phones read no code that is inverted")
+    return problems
+
+
+def _read(path: Path, name: str) -> _File:
+    try:
+        told = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ThemeError(
+            f"there is no theme {name}: take {', '.join(SHIPPED)}, or name a folder with a "
+            "theme.toml in it"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ThemeError(f"{path} cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ThemeError(f"{path} is not TOML: {error}") from error
+    try:
+        return _File.model_validate(told)
+    except ValidationError as error:
+        raise ThemeError("\n".join(_sentence(path, found) for found in error.errors())) from None
+
+
+def _sentence(path: Path, found: Any) -> str:
+    where = ".".join(str(part) for part in found["loc"])
+    match found["type"]:
+        case "missing":
+            told = "is missing"
+        case "extra_forbidden":
+            told = "is no setting of a theme: take it away"
+        case _:
+            told = found["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return f"{path}: {where} {told}"
+
+
+def _finder(folder: Path, path: Path) -> Callable[[str], Path]:
+    def find(file: str) -> Path:
+        own = folder / file
+        if own.is_file():
+            # What a theme names lies in it: a theme is passed on as a folder.
+            if own.resolve().is_relative_to(folder.resolve()):
+                return own
+            raise ThemeError(f"{file} lies outside of {path.parent}")
+        try:
+            return assets.path(file)
+        except KioskError:
+            raise ThemeError(f"{file} is neither in {path.parent} nor shipped") from None
+
+    return find

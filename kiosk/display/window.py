@@ -9,12 +9,16 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import pygame
 
 from kiosk.core.view import View
-from kiosk.display.painter import Painter
+from kiosk.display import burn_in
+from kiosk.display.layout import Box
+from kiosk.display.mount import SMALLEST, Mount
+from kiosk.display.stage import Look, Stage
 from kiosk.errors import KioskError
 
 log = logging.getLogger(__name__)
@@ -23,8 +27,35 @@ FRAME = 1 / 30  # seconds: the screen never moves faster
 LOOK = 0.25  # how often the window's own events are looked at, while nothing moves
 HEADLESS_SIZE = (1280, 720)
 QUEUE = 8
+SLICE = 0.006  # seconds of a frame that a new picture may take, so that none is missed
+CLOCK_LOOK = 20.0  # seconds between two looks at the time of day
 
-OnFrame = Callable[[pygame.Surface, Sequence[pygame.Rect], View, Painter], None]
+OnFrame = Callable[["Frame"], None]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What has just been drawn: the screen, the view on it, and where its code is, if anywhere."""
+
+    surface: pygame.Surface
+    view: View
+    code: Box | None
+
+
+@dataclass(frozen=True)
+class Mounting:
+    """How the screen is put up. ``size`` of ``None`` is the display's own.
+
+    ``display`` is the number of the screen, as SDL counts them; ``rotation`` and ``overscan`` are
+    those of :class:`kiosk.display.mount.Mount`; ``headless`` draws in memory only.
+    """
+
+    size: tuple[int, int] | None = None
+    fullscreen: bool = False
+    headless: bool = False
+    display: int = 0
+    rotation: int = 0
+    overscan: float = 0.0
 
 
 class DisplayError(KioskError):
@@ -64,19 +95,27 @@ class Feed:
 
 
 class Window:
-    """The cabinet's screen.
-
-    ``size`` of ``None`` is the display's own. ``headless`` draws in memory only. Raises
-    :class:`DisplayError`.
+    """The cabinet's screen. ``night_cycle`` is the minute of the day in which it shows the colours
+    that keep it from burning in. Raises :class:`DisplayError`.
     """
 
     def __init__(
-        self, title: str, size: tuple[int, int] | None, fullscreen: bool, headless: bool
+        self, title: str, mounting: Mounting, look: Look, night_cycle: int | None = None
     ) -> None:
-        self._headless = headless
-        self._fullscreen = fullscreen and not headless
-        self._surface = self._open(title, size)
-        self._painter = Painter(self._surface.get_size(), title)
+        self._headless = mounting.headless
+        self._fullscreen = mounting.fullscreen and not mounting.headless
+        self._surface = self._open(title, mounting)
+        self._mount = Mount(self._surface, mounting.rotation, mounting.overscan)
+        if min(self._mount.size) < min(SMALLEST) or max(self._mount.size) < max(SMALLEST):
+            w, h = self._mount.size
+            raise DisplayError(
+                f"the screen has {w} × {h} pixels and at least {SMALLEST[0]} × {SMALLEST[1]} are "
+                "needed: take another one, or less overscan"
+            )
+        self._stage = Stage(self._mount.size, title, look)
+        self._night_cycle = night_cycle
+        self._minute: int | None = None
+        self._clock_at = 0.0
         self._watchers: list[OnFrame] = []
 
     def watch(self, on_frame: OnFrame) -> None:
@@ -86,41 +125,77 @@ class Window:
     def run(self, feed: Feed, stop: threading.Event) -> None:
         """Draws until ``stop`` is set or the window is closed."""
         begun = time.monotonic()
+        view = feed.take()
         while not stop.is_set():
             now = time.monotonic()
             if self._closed():
                 stop.set()
                 return
-            view = feed.take()
-            dirty = self._painter.draw(self._surface, view, now - begun)
-            if dirty:
-                if not self._headless:
-                    pygame.display.update(dirty)
-                for watcher in self._watchers:
-                    watcher(self._surface, dirty, view, self._painter)
+            if not self._stage.busy:
+                view = feed.take()
+            self.step(view, now - begun)
             spent = time.monotonic() - now
-            due = self._painter.next_change(view, time.monotonic() - begun)
+            due = self._stage.next_change(time.monotonic() - begun)
+            if self._stage.busy:
+                # The next picture is being drawn: it is wanted soon, and nothing else is.
+                continue
             rest = max(FRAME - spent, min(due, LOOK))
             if feed.arrived.wait(rest):
                 # However fast views come, a frame has its time.
                 stop.wait(max(0.0, FRAME - (time.monotonic() - now)))
+
+    def step(self, view: View, t: float) -> None:
+        """One frame, ``t`` seconds after the beginning."""
+        self._look_at_the_clock(t)
+        dirty = self._mount.bring(self._stage.draw(self._mount.frame, view, t, SLICE))
+        if not dirty:
+            return
+        if not self._headless:
+            pygame.display.update(dirty)
+        shown = self._stage.view
+        assert shown is not None
+        if self._watchers:
+            code = self._stage.code
+            place = None if code is None else self._mount.place(code)
+            frame = Frame(self._surface, shown, place)
+            for watcher in self._watchers:
+                watcher(frame)
 
     def close(self) -> None:
         """Gives the display back."""
         if not self._headless:
             pygame.display.quit()
 
-    def _open(self, title: str, size: tuple[int, int] | None) -> pygame.Surface:
+    def _look_at_the_clock(self, t: float) -> None:
+        if self._night_cycle is None or t < self._clock_at:
+            return
+        self._clock_at = t + CLOCK_LOOK
+        here = time.localtime()
+        minute = here.tm_hour * 60 + here.tm_min
+        if burn_in.cycle_is_due(minute, self._night_cycle, self._minute):
+            self._stage.begin_cycle(t)
+        self._minute = minute
+
+    def _open(self, title: str, mounting: Mounting) -> pygame.Surface:
+        size = mounting.size
         if self._headless:
             return pygame.Surface(size or HEADLESS_SIZE)
         try:
             pygame.display.init()
+            screens = pygame.display.get_num_displays()
+            if mounting.display >= screens:
+                raise DisplayError(
+                    f"there is no display {mounting.display} (they are counted from 0, and this "
+                    f"machine has {screens}): connect it, or say another display in [screen]"
+                )
             pygame.display.set_caption(title)
             if self._fullscreen:
-                surface = pygame.display.set_mode(size or (0, 0), pygame.FULLSCREEN)
+                surface = pygame.display.set_mode(
+                    size or (0, 0), pygame.FULLSCREEN, display=mounting.display
+                )
                 pygame.mouse.set_visible(False)
             else:
-                surface = pygame.display.set_mode(size or HEADLESS_SIZE)
+                surface = pygame.display.set_mode(size or HEADLESS_SIZE, display=mounting.display)
         except pygame.error as error:
             raise DisplayError(
                 f"there is no screen to draw on ({error}): connect one, put the user into the "

@@ -69,7 +69,7 @@ class Purchases:
             case "payment_intent.payment_failed":
                 return self._hint(event, "declined", _why_declined(event.subject))
             case "checkout.session.async_payment_failed":
-                return self._hint(event, "declined", "The payment did not go through.")
+                return self._hint(event, "declined", "")
             case "payment_intent.canceled":
                 return self._hint(event, "cancelled", "")
             case "charge.refunded" | "charge.dispute.created" | "charge.dispute.closed":
@@ -166,12 +166,7 @@ class Purchases:
 
 
 def _why_declined(intent: Mapping[str, object]) -> str:
-    """A kind sentence for the screen. Stripe's own message is for the phone, which shows it."""
+    """Stripe's code for the decline: the cabinet has the words, in its player's language."""
     error = intent.get("last_payment_error")
     code = error.get("decline_code") or error.get("code") if isinstance(error, Mapping) else None
-    return {
-        "insufficient_funds": "This card has not enough money on it.",
-        "expired_card": "This card has expired.",
-        "incorrect_cvc": "The card's security code was not right.",
-        "incorrect_number": "The card's number was not right.",
-    }.get(str(code), "The card was declined.")
+    return code if isinstance(code, str) else ""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kiosk.core.cabinet import backoff
+from kiosk.core.cabinet import Mode, backoff
 from kiosk.core.effects import (
     Acknowledge,
     Append,
@@ -24,10 +24,11 @@ from kiosk.core.events import (
     BrokerUp,
     JournalFailed,
     JournalOpened,
+    PulseMade,
     RelayFailed,
     RelayReady,
 )
-from kiosk.core.view import Bonus, Offer, Screen
+from kiosk.core.view import Bonus, Offer, Reason, Screen
 from tests.fakes.bench import OFFER, Bench
 
 
@@ -296,7 +297,8 @@ def test_a_journal_that_makes_no_sense_stops_the_money() -> None:
     bench.feed(JournalOpened((Entry(Kind.SETTLED, "cs_1"),)))
     bench.feed(BrokerUp())
     assert bench.view.screen is Screen.OUT_OF_ORDER
-    assert "damaged" in bench.view.notes[0]
+    assert "damaged" in bench.view.notes[0].text
+    assert bench.view.notes[0].code == "E1"
     assert bench.calls("link") == []
 
 
@@ -553,6 +555,103 @@ def test_a_heartbeats_answer_that_cannot_be_used_is_trouble_with_the_cloud(
     assert bench.view.screen is Screen.READY
 
 
+# Free play and maintenance
+
+
+class TestNothingIsSold:
+    @pytest.fixture(params=[Mode.FREE_PLAY, Mode.MAINTENANCE])
+    def mode(self, request: pytest.FixtureRequest) -> Mode:
+        assert isinstance(request.param, Mode)
+        return request.param
+
+    def begin(self, mode: Mode, *entries: Entry) -> Bench:
+        """A cabinet that starts in a mode: its heartbeat is answered."""
+        bench = Bench(mode=mode)
+        bench.feed(RelayReady())
+        bench.feed(JournalOpened(entries))
+        bench.feed(BrokerUp())
+        bench.answer("heartbeat", bench.beat(state="off"))
+        return bench
+
+    def test_the_screen_says_so_and_has_no_code(self, mode: Mode) -> None:
+        view = self.begin(mode).view
+        assert view.screen.value == mode.value
+        assert view.offer is None
+        assert view.notes == ()
+
+    def test_the_cloud_is_told_to_take_no_money_for_it(self, mode: Mode) -> None:
+        bench = self.begin(mode)
+        (call,) = bench.calls("heartbeat")
+        assert (call.body["healthy"], call.body["state"]) == (False, mode.value)
+        assert call.body["problems"] == []
+        assert bench.calls("link") == []
+        assert bench.announced == [mode.name.lower()]
+
+    def test_an_order_that_is_open_is_left_to_be_given_back(self, mode: Mode) -> None:
+        bench = self.begin(mode)
+        bench.hint("cs_1")
+        assert bench.calls("claim") == []
+        assert bench.entries == []
+
+    def test_an_order_that_was_claimed_before_is_given(self, mode: Mode) -> None:
+        claim = Entry(Kind.CLAIM, "cs_1", claim_id="c1")
+        bench = self.begin(mode, claim, Entry(Kind.CLAIMED, "cs_1", credits=2, pulses=2))
+        bench.grant("cs_1", 2)
+        bench.wait(2)
+        assert bench.pulses == [("cs_1", 1), ("cs_1", 2)]
+        assert bench.call("settle cs_1").body["pulsed"] == 2
+
+    def test_a_broken_relay_is_still_out_of_order(self, mode: Mode) -> None:
+        bench = self.begin(mode)
+        bench.feed(RelayFailed("the pin is taken"))
+        assert bench.view.screen is Screen.OUT_OF_ORDER
+        assert bench.calls("heartbeat")[-1].body["state"] == "troubled"
+
+
+def test_a_link_that_the_cloud_switched_off_has_a_code_for_the_operator(bench: Bench) -> None:
+    bench.wait(301)
+    bench.answer("heartbeat", bench.beat(state="off"))
+    bench.answer("link", {"error": "this cabinet is not to be paid"}, 409)
+    assert bench.view.screen is Screen.OFFLINE
+    assert [note.code for note in bench.view.notes] in (["E4"], ["E5"])
+
+
+def test_each_part_has_a_code_of_its_own(bench: Bench) -> None:
+    bench.feed(RelayFailed("the pin is taken"))
+    bench.feed(BrokerDown("no route"))
+    bench.feed(JournalFailed("the disk is full"))
+    assert [note.code for note in bench.view.notes] == ["E1", "E2", "E3"]
+
+
+def test_the_view_tells_when_the_relay_is_closed(bench: Bench) -> None:
+    bench.makes_pulses = False
+    bench.hint("cs_1", 2)
+    bench.grant("cs_1", 2)
+    assert (bench.view.coin, bench.view.closed) == (1, True)
+    bench.feed(PulseMade("cs_1", 1))
+    assert (bench.view.coin, bench.view.closed) == (1, False)
+    bench.wait(1)
+    assert (bench.view.coin, bench.view.closed) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "reason"),
+    [
+        ("declined", "expired_card", Reason.EXPIRED),
+        ("declined", "incorrect_cvc", Reason.CODE),
+        ("declined", "", Reason.DECLINED),
+        ("declined", "lost_card", Reason.DECLINED),
+        ("declined", "released", Reason.DECLINED),
+        ("released", "", Reason.RELEASED),
+    ],
+)
+def test_a_payment_that_came_to_nothing_has_a_reason_with_words(
+    bench: Bench, status: str, told: str, reason: Reason
+) -> None:
+    bench.message("payment", {"machineId": "cab001", "status": status, "reason": told})
+    assert bench.view.reason is reason
+
+
 # Heartbeats
 
 
@@ -685,12 +784,9 @@ def test_a_payment_is_followed_on_the_screen(bench: Bench) -> None:
     assert (bench.view.screen, bench.view.offer) == (Screen.PAYING, None)
     bench.message(
         "payment",
-        {"machineId": "cab001", "status": "declined", "reason": "No money on it."},
+        {"machineId": "cab001", "status": "declined", "reason": "insufficient_funds"},
     )
-    assert (bench.view.screen, bench.view.message) == (
-        Screen.DECLINED,
-        "No money on it.",
-    )
+    assert (bench.view.screen, bench.view.reason) == (Screen.DECLINED, Reason.NO_FUNDS)
     assert bench.view.offer is not None
     bench.wait(11)
     assert bench.view.screen is Screen.READY
@@ -707,7 +803,7 @@ def test_a_payment_that_nobody_finishes_is_forgotten(bench: Bench) -> None:
 
 def test_a_payment_that_went_back_is_told(bench: Bench) -> None:
     bench.message("payment", {"machineId": "cab001", "status": "released"})
-    assert bench.view.message == "Your payment was given back."
+    assert bench.view.reason is Reason.RELEASED
 
 
 def test_coins_are_counted_as_they_drop(bench: Bench) -> None:

@@ -85,6 +85,12 @@ def test_what_is_not_said_has_its_default(write: Write) -> None:
         300,
         15,
     )
+    assert (found.cabinet.mode, found.screen.theme, found.screen.languages) == (
+        "sell",
+        "night",
+        ["en"],
+    )
+    assert (found.screen.night_minute, found.sound.quiet_minutes) == (240, None)
     assert found.mirror.address is None
     assert found.log.level == "info"
 
@@ -103,13 +109,13 @@ def test_the_example_says_every_key_and_its_default(write: Write) -> None:
     assert sorted(shown) == sorted(set(keys))
 
     # Taken at its word, a key behind a # changes nothing; these have no default to show.
-    free = ("ca_file", "record", "width", "height")
+    free = ("ca_file", "record", "width", "height", "logo", "reel")
     spelled = re.sub(rf"(?m)^# (?!{'|'.join(free)})(\w+ = )", r"\1", text)
     assert spelled.count("\n# ") < text.count("\n# ")
     assert config.load(write(spelled)) == example
 
     smallest = config.load(write(SMALLEST))
-    for name in ("journal", "screen", "rules", "mirror", "log"):
+    for name in ("journal", "screen", "sound", "rules", "mirror", "log"):
         assert getattr(example, name) == getattr(smallest, name)
 
 
@@ -120,7 +126,12 @@ def test_what_has_no_default_to_show_is_shown_as_the_file_may_say_it(
     ca_file.touch()
     text = EXAMPLE.read_text().replace("/etc/arcade-kiosk/ca.pem", str(ca_file))
     text = text.replace('driver = "gpio"', 'driver = "simulated"')
-    found = config.load(write(re.sub(r"(?m)^# (ca_file|record|width|height)( = )", r"\1\2", text)))
+    free = r"(?m)^# (ca_file|record|width|height|logo|reel)( = )"
+    found = config.load(write(re.sub(free, r"\1\2", text)))
+    assert (found.screen.logo, found.screen.reel) == (
+        Path("/etc/arcade-kiosk/logo.png"),
+        Path("/etc/arcade-kiosk/reel"),
+    )
     assert found.broker.ca_file == ca_file
     assert found.relay.record
     assert (found.screen.width, found.screen.height) == (1920, 1080)
@@ -252,7 +263,16 @@ def test_a_section_that_is_none_is_named(write: Write) -> None:
         ("relay", "on_ms = 2001", "on_ms should be less than or equal to 2000, not 2001"),
         ("relay", "off_ms = 49", "off_ms should be greater than or equal to 50, not 49"),
         ("screen", "height = 480", "height and width go together"),
-        ("screen", "width = 3\nheight = 480", "width should be greater than or equal to 320"),
+        ("screen", "width = 3\nheight = 480", "width should be greater than or equal to 240"),
+        ("cabinet", 'mode = "open"', "mode should be 'sell', 'free play' or 'maintenance'"),
+        ("screen", "rotation = 45", "rotation should be 0, 90, 180 or 270, not 45"),
+        ("screen", "overscan = 16", "overscan should be less than or equal to 15, not 16"),
+        ("screen", "languages = []", "languages "),
+        ("screen", 'languages = ["en", "xx"]', "languages should be en, es, de, fr, pt, zh, ja"),
+        ("screen", 'theme = ""', "theme is empty"),
+        ("screen", 'night_cycle = "4 am"', 'night_cycle should be a time of the day, as "04:00"'),
+        ("sound", 'quiet_hours = "22-8"', "quiet_hours should be two times of the day"),
+        ("sound", "volume = 101", "volume should be less than or equal to 100, not 101"),
         ("rules", "resume_window_s = -1", "resume_window_s should be greater than or equal to 0"),
         ("rules", "heartbeat_s = 1", "heartbeat_s should be greater than or equal to 10, not 1"),
         ("mirror", 'listen = "8010"', "listen should be an address and a port"),

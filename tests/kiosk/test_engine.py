@@ -221,7 +221,7 @@ def test_a_line_that_cannot_be_written_stops_what_stands_behind_it(
     assert lab.acks == []
     assert not [c for c in lab.calls if c.name.startswith("claim")]
     assert lab.engine.view.screen is Screen.OUT_OF_ORDER
-    assert lab.engine.view.notes == ("the disk is full: make room",)
+    assert [note.text for note in lab.engine.view.notes] == ["the disk is full: make room"]
     monkeypatch.undo()
     lab.time += 11
     lab.engine.handle(Tick())

@@ -13,10 +13,10 @@ import pytest
 import requests
 
 from kiosk.core.view import Screen, View
-from kiosk.display.painter import Painter
+from kiosk.display.window import Frame
 from kiosk.errors import KioskError
 from kiosk.mirror import Mirror
-from tests.kiosk.display.views import OFFER, URL
+from tests.kiosk.display.views import OFFER, URL, stage
 
 SIZE = (320, 240)
 READY = View(Screen.READY, OFFER)
@@ -41,12 +41,13 @@ class Cabinet:
         self.mirror.stop()
 
     def _draw(self) -> None:
-        painter, surface = Painter(SIZE, "Galaxy Racer"), pygame.Surface(SIZE)
+        on, surface = stage(SIZE), pygame.Surface(SIZE)
         begun = time.monotonic()
         while not self._stop.wait(0.02):
             view = self.view
-            dirty = painter.draw(surface, view, time.monotonic() - begun)
-            self.mirror.on_frame(surface, dirty, view, painter)
+            on.draw(surface, view, time.monotonic() - begun)
+            assert on.view is not None
+            self.mirror.on_frame(Frame(surface, on.view, on.code))
 
 
 @pytest.fixture
@@ -136,8 +137,7 @@ def test_a_screen_that_does_not_draw_is_said(monkeypatch: pytest.MonkeyPatch) ->
 def test_no_frame_is_copied_while_nobody_looks() -> None:
     mirror = Mirror("127.0.0.1", 0)
     mirror.start()
-    painter, surface = Painter(SIZE, "G"), pygame.Surface(SIZE)
-    mirror.on_frame(surface, painter.draw(surface, READY, 0.0), READY, painter)
+    mirror.on_frame(Frame(pygame.Surface(SIZE), READY, None))
     assert mirror._frame is None
     mirror.stop()
 

@@ -38,16 +38,17 @@ DOORS = {"open", "print", "input", "exec", "eval", "__import__"}
 PLACES = {
     "RPi": {"kiosk/hardware/gpio.py"},
     "aws_lambda_powertools": {"lambda/cloud/api.py"},
-    "babel": {"kiosk/display/money.py"},
+    "babel": {"kiosk/display/catalogue.py", "kiosk/display/money.py"},
     "paho": {"kiosk/broker.py", "lambda/cloud/mqtt_publisher.py"},
-    "pydantic": {"kiosk/config.py"},
+    "pydantic": {"kiosk/config.py", "kiosk/display/theme.py"},
     # The mirror sends the picture that the display drew.
-    "pygame": {"kiosk/display/", "kiosk/mirror.py"},
+    "pygame": {"kiosk/display/", "kiosk/mirror.py", "kiosk/sounds.py"},
     "requests": {"kiosk/cloud_client.py"},
     "segno": {"kiosk/display/qr.py"},
     "sqlite3": {"kiosk/journal.py", "lambda/cloud/sqlite_store.py"},
     # To check a signature is no I/O, but how is known to Stripe's library.
     "stripe": {"lambda/cloud/stripe_gateway.py", "lambda/cloud/signatures.py"},
+    "zxingcpp": {"kiosk/display/qr.py"},
 }
 
 

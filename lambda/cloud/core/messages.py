@@ -38,8 +38,8 @@ def game_over(machine_id: str, now: float) -> bytes:
 def payment(machine_id: str, status: str, now: float, reason: str = "") -> bytes:
     """What a player's payment is doing.
 
-    ``status`` is ``processing``, ``declined`` (with a ``reason`` for the player), ``released``, or
-    ``offer_changed`` when the cabinet should ask for its link again.
+    ``status`` is ``processing``, ``declined`` (with Stripe's code for it as ``reason``),
+    ``released``, or ``offer_changed`` when the cabinet should ask for its link again.
     """
     extra = {"reason": reason} if reason else {}
     return _bytes(machineId=machine_id, status=status, timestamp=moment(now), **extra)

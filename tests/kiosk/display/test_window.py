@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pygame
 import pytest
 
 from kiosk.core.view import Screen, View
-from kiosk.display.painter import Painter
 from kiosk.display.shots import Shots
-from kiosk.display.window import QUEUE, DisplayError, Feed, Window
+from kiosk.display.window import QUEUE, DisplayError, Feed, Frame, Mounting, Window
 from kiosk.errors import KioskError
-from tests.kiosk.display.views import OFFER
+from tests.kiosk.display.pixels import grey, with_zxing
+from tests.kiosk.display.views import OFFER, URL, stage
 
 STARTING, READY, PAYING = View(Screen.STARTING), View(Screen.READY, OFFER), View(Screen.PAYING)
 
@@ -41,9 +43,18 @@ class TestFeed:
         assert [feed.take() for _ in range(QUEUE)] == views[-QUEUE:]
 
 
+SIZE = (320, 240)
+
+
+def make(night_cycle: int | None = None, **mounting: Any) -> Window:
+    """A window of the smallest size."""
+    look = stage(SIZE)._look
+    return Window("Galaxy Racer", Mounting(**{"size": SIZE} | mounting), look, night_cycle)
+
+
 @pytest.fixture
 def window() -> Iterator[Window]:
-    window = Window("Galaxy Racer", (320, 240), False, True)
+    window = make(headless=True)
     yield window
     window.close()
 
@@ -53,8 +64,9 @@ def run(window: Window, feed: Feed, until: Callable[[View], bool]) -> list[Scree
     stop = threading.Event()
     seen: list[Screen] = []
 
-    def on_frame(_surface: object, dirty: Sequence[object], view: View, _painter: object) -> None:
-        assert dirty
+    def on_frame(frame: Frame) -> None:
+        view = frame.view
+        assert (frame.code is not None) == (view.offer is not None)
         if not seen or seen[-1] is not view.screen:
             seen.append(view.screen)
         if until(view):
@@ -78,7 +90,7 @@ def test_the_loop_draws_what_comes_while_it_runs(window: Window) -> None:
 
 
 def test_a_window_that_is_closed_ends_the_loop() -> None:
-    window = Window("Galaxy Racer", (320, 240), False, False)
+    window = make()
     stop = threading.Event()
     pygame.event.post(pygame.event.Event(pygame.QUIT))
     window.run(Feed(STARTING), stop)
@@ -88,7 +100,7 @@ def test_a_window_that_is_closed_ends_the_loop() -> None:
 
 @pytest.mark.parametrize("key", [pygame.K_ESCAPE, pygame.K_q])
 def test_keys_that_close_a_window_do_not_close_a_kiosk(key: int) -> None:
-    window = Window("Galaxy Racer", (320, 240), True, False)
+    window = make(fullscreen=True)
     pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=key))
     assert run(window, Feed(READY), lambda view: view == READY) == [Screen.READY]
     window.close()
@@ -98,14 +110,57 @@ def test_no_screen_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SDL_VIDEODRIVER", "no-such-driver")
     pygame.display.quit()
     with pytest.raises(DisplayError, match=r"there is no screen to draw on .*headless = true"):
-        Window("Galaxy Racer", None, True, False)
+        make(size=None, fullscreen=True)
+
+
+def test_a_display_that_is_not_there_is_one_sentence() -> None:
+    with pytest.raises(DisplayError, match=r"there is no display 7 .*this machine has 1"):
+        make(display=7)
+    pygame.display.quit()
+
+
+def test_a_screen_that_is_too_small_is_one_sentence() -> None:
+    with pytest.raises(DisplayError, match=r"the screen has 256 × 192 pixels .*less overscan"):
+        make(headless=True, overscan=10.0)
+
+
+def test_the_code_is_where_the_frame_says_in_any_mounting() -> None:
+    for rotation in (0, 90, 180, 270):
+        window = make(headless=True, size=(900, 600), rotation=rotation, overscan=4.0)
+        frames: list[Frame] = []
+        window.watch(frames.append)
+        for n in range(40):
+            window.step(READY, n / 30)
+        code = frames[-1].code
+        assert code is not None
+        picture = grey(frames[-1].surface)
+        assert with_zxing(picture[code.y : code.bottom, code.x : code.right]) == {URL}
+        assert picture[:20].max() == picture[:, :30].max() == picture[-20:].max() == 0
+        window.close()
+
+
+def test_the_nightly_cycle_begins_when_its_minute_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    window = make(headless=True, night_cycle=4 * 60)
+    frames: list[Frame] = []
+    window.watch(frames.append)
+    here = [time.struct_time((2026, 1, 1, 3, 59, 0, 0, 0, 0))]
+    monkeypatch.setattr(time, "localtime", lambda: here[0])
+    window.step(READY, 0.0)
+    window.step(READY, 30.0)
+    assert frames[-1].code is not None
+    here[0] = time.struct_time((2026, 1, 1, 4, 0, 0, 0, 0, 0))
+    window.step(READY, 60.0)
+    window.step(READY, 60.5)
+    assert frames[-1].code is None
+    window.step(READY, 60.5 + 121)
+    assert frames[-1].code is not None
 
 
 class TestShots:
     def frame(self, shots: Shots, view: View) -> None:
-        painter = Painter((320, 240), "G")
-        surface = pygame.Surface((320, 240))
-        shots.on_frame(surface, painter.draw(surface, view, 0.0), view, painter)
+        surface = pygame.Surface(SIZE)
+        stage(SIZE).draw(surface, view, 0.0)
+        shots.on_frame(Frame(surface, view, None))
 
     def test_saves_a_picture_of_each_screen_and_coin(self, tmp_path: Path) -> None:
         shots = Shots(tmp_path / "out")

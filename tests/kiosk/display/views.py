@@ -1,12 +1,25 @@
-"""A view of every screen, and the sizes that they are drawn at."""
+"""A view of every screen, and the sizes, languages and themes that they are drawn in."""
 
 from __future__ import annotations
 
-from kiosk.core.view import Bonus, Offer, Screen, View
+import pygame
+
+from kiosk.core.view import Bonus, Note, Offer, Reason, Screen, View
+from kiosk.display import theme
+from kiosk.display.catalogue import LANGUAGES
+from kiosk.display.stage import Look, Stage
 
 URL = "https://buy.stripe.com/test_8wM5kC0hQ3Yk7WgcMM"
 OFFER = Offer(URL, 100, "USD", 2, (Bonus(5, 6),))
-NOTE = "the broker mqtt.example.com:8883 cannot be reached: check the network"
+BROKER = Note(
+    "E3", "the broker mqtt.example.com:8883 cannot be reached: check the network and its name"
+)
+JOURNAL = Note(
+    "E1",
+    "the journal is damaged (entry 17 is no pulse): end the kiosk, and begin a new journal with "
+    "`kiosk new-journal`, which keeps this one",
+)
+TITLE = "Galaxy Racer"
 
 VIEWS = {
     "starting": View(Screen.STARTING),
@@ -15,15 +28,36 @@ VIEWS = {
         Screen.READY, Offer(URL, 12500, "KRW", 0, (Bonus(5, 6), Bonus(10, 13)))
     ),
     "paying": View(Screen.PAYING),
-    "declined": View(Screen.DECLINED, OFFER, message="Your card has insufficient funds."),
-    "declined, no offer": View(Screen.DECLINED, message="Your card was declined."),
-    "crediting": View(Screen.CREDITING, coin=2, coins=3),
+    "declined": View(Screen.DECLINED, OFFER, reason=Reason.NO_FUNDS),
+    "declined, no offer": View(Screen.DECLINED, reason=Reason.CODE),
+    "given back": View(Screen.DECLINED, OFFER, reason=Reason.RELEASED),
+    "crediting": View(Screen.CREDITING, coin=2, coins=3, closed=True),
     "crediting many": View(Screen.CREDITING, coin=17, coins=60),
     "playing": View(Screen.PLAYING, OFFER, credits_left=3),
-    "playing, no offer": View(Screen.PLAYING, credits_left=12),
+    "playing, no offer": View(Screen.PLAYING, credits_left=12, notes=(BROKER,)),
     "game over": View(Screen.GAME_OVER, OFFER),
     "game over, no offer": View(Screen.GAME_OVER),
-    "offline": View(Screen.OFFLINE, notes=(NOTE,)),
-    "out of order": View(Screen.OUT_OF_ORDER, notes=(NOTE, NOTE, NOTE)),
+    "offline": View(Screen.OFFLINE, notes=(BROKER,)),
+    "out of order": View(Screen.OUT_OF_ORDER, notes=(JOURNAL, BROKER)),
+    "maintenance": View(Screen.MAINTENANCE),
+    "free play": View(Screen.FREE_PLAY),
 }
-SIZES = ((800, 480), (1024, 768), (1280, 720), (1920, 1080), (480, 800), (1080, 1920))
+SIZES = (
+    (320, 240), (480, 320), (640, 480), (800, 480), (1024, 600), (1280, 1024), (1920, 1080),
+    (3840, 1080), (1920, 360), (240, 320), (480, 800), (1080, 1920),
+)  # fmt: skip
+PLACES = LANGUAGES
+THEMES = theme.SHIPPED
+
+
+def stage(size: tuple[int, int], name: str = "night", place: str = "en", **look: object) -> Stage:
+    """A stage in a theme and a language."""
+    return Stage(size, TITLE, Look(theme.load(name), (place,), **look))  # type: ignore[arg-type]
+
+
+def drawn(on: Stage, view: View, t: float = 0.0) -> pygame.Surface:
+    """A view as it stands when its transition is over, ``t`` seconds after a beginning."""
+    surface = pygame.Surface(on.size)
+    on.draw(surface, view, t)
+    on.draw(surface, view, t + 1)
+    return surface
