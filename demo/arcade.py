@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import sqlite3
 import subprocess
 import sys
+import threading
 import time
+import tomllib
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
+from demo import player
+from demo.cable import Cable
 from demo.processes import Child, ChildFailed
 from sandbox import ports
 from sandbox.server import LOOPBACK
 
 MACHINE = "cab001"
 NAME = "Galaxy Patrol"
+PRICES = ("1.00", "2.00", "0.50")
+DARK_SECONDS = 2.0  # that the power is away
 READY_SECONDS = 30.0
 
 
@@ -47,6 +56,12 @@ class Arcade:
         self.stripe_key = ""
         self.mirror = ""
         self._token = ""
+        self._cables: list[Cable] = []
+        self._start_kiosk: list[str] = []
+        self._kiosk: Child | None = None
+        self._journal = Path()
+        self._price = 0
+        self._power = threading.Lock()
         self.children: list[Child] = []
 
     def start(self) -> None:
@@ -61,11 +76,12 @@ class Arcade:
             ready = json.loads(sandbox.line(READY_SECONDS))
             self.api, self.stripe = ready["api"], ready["stripe"]
             self.stripe_key = ready["stripe_key"]
-            config = self._config()
-            arguments = ["-m", "kiosk", "run", "--config", str(config)]
+            config = self._config(parts)
+            self._start_kiosk = ["-m", "kiosk", "run", "--config", str(config)]
             if self._wishes.shots:
-                arguments += ["--shots", str(self._wishes.shots)]
-            self._child(parts, "kiosk", arguments)
+                self._start_kiosk += ["--shots", str(self._wishes.shots)]
+            parts.callback(self._switch_off)
+            self._switch_on()
             self._parts = parts.pop_all()
 
     def stop(self) -> None:
@@ -77,6 +93,9 @@ class Arcade:
         for child in self.children:
             if not child.running:
                 raise child.failure()
+        kiosk = self._kiosk
+        if kiosk is not None and not kiosk.running and kiosk is self._kiosk:
+            raise kiosk.failure()
 
     def state(self) -> dict[str, Any]:
         """What is on the cabinet's screen; empty while the kiosk starts."""
@@ -94,6 +113,53 @@ class Arcade:
             headers={"Authorization": f"Bearer {self._token}"},
             timeout=5,
         ).raise_for_status()
+
+    # What an operator, or bad luck, may do to a cabinet
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """How the cabinet stands: its network, its power and its price."""
+        return {
+            "plugged": all(cable.plugged for cable in self._cables),
+            "powered": self._kiosk is not None,
+            "price": PRICES[self._price],
+        }
+
+    def pull_network(self) -> None:
+        """Pulls the network cable, or plugs it in again."""
+        pull = all(cable.plugged for cable in self._cables)
+        for cable in self._cables:
+            if pull:
+                cable.unplug()
+            else:
+                cable.plug()
+
+    def cut_power(self) -> None:
+        """The power goes, and comes again: the kiosk dies at once, and the game forgets."""
+        if not self._power.acquire(blocking=False):
+            return
+        try:
+            self._switch_off(at_once=True)
+            # The machine's next start is another boot, by which the kiosk knows a power cut.
+            book = sqlite3.connect(self._journal)
+            with closing(book), book:
+                book.execute("UPDATE entries SET boot_id = 'before the power cut'")
+            time.sleep(DARK_SECONDS)
+            self._switch_on()
+        finally:
+            self._power.release()
+
+    def decline(self) -> None:
+        """A player with an empty card; :class:`ValueError` if no code is on the screen."""
+        code = self.state().get("qr")
+        if not code:
+            raise ValueError("there is no code on the screen to scan")
+        player.be_declined(code["url"])
+
+    def next_price(self) -> None:
+        """Another price, as an operator sets it."""
+        self._price = (self._price + 1) % len(PRICES)
+        self._admin("price", MACHINE, "--price", PRICES[self._price])
 
     def pulses(self) -> int:
         """How often the relay has closed, by its own record."""
@@ -113,13 +179,31 @@ class Arcade:
         found.raise_for_status()
         return int(found.json()["payment_intent"]["amount_received"])
 
+    def _switch_on(self) -> None:
+        self._kiosk = Child("kiosk", self._start_kiosk, self._wishes.verbose)
+
+    def _switch_off(self, at_once: bool = False) -> None:
+        kiosk, self._kiosk = self._kiosk, None
+        if kiosk is None:
+            return
+        if at_once:
+            kiosk.kill()
+        else:
+            kiosk.stop()
+
+    def _cable(self, parts: ExitStack, port: int) -> Cable:
+        cable = Cable(port)
+        parts.callback(cable.close)
+        self._cables.append(cable)
+        return cable
+
     def _child(self, parts: ExitStack, name: str, arguments: list[str]) -> Child:
         child = Child(name, arguments, self._wishes.verbose)
         parts.callback(child.stop)
         self.children.append(child)
         return child
 
-    def _config(self) -> Path:
+    def _config(self, parts: ExitStack) -> Path:
         """The cabinet's config file: as ``cloud.admin`` prints it, and this run's own below it."""
         data = self._wishes.data
         printed = data / "cabinet.toml"
@@ -140,7 +224,16 @@ class Arcade:
         text = text.replace(
             'driver = "simulated"', f'driver = "simulated"\nrecord = {json.dumps(str(self.record))}'
         )
+        # The cabinet hangs on cables that can be pulled.
+        api = self._cable(parts, urlsplit(self.api).port or 80)
+        text = text.replace(self.api, f"http://{LOOPBACK}:{api.port}")
+        found = re.search(r"(?m)^port = (\d+)$", text)
+        if found is None:
+            raise ChildFailed("the cabinet's config file names no broker's port")
+        broker = self._cable(parts, int(found[1]))
+        text = text.replace(found[0], f"port = {broker.port}")
         text += f'\n[mirror]\nlisten = "{self.mirror.removeprefix("http://")}"\n'
+        self._journal = Path(tomllib.loads(text)["journal"]["path"])
         path = data / "kiosk.toml"
         _write_private(path, text)
         return path

@@ -39,12 +39,13 @@ def play(arcade: Arcade) -> list[str]:
         summary.append(f"{now - begun:6.2f} s  {text}")
         begun = now
 
-    state = wait_until(arcade, shows(Screen.READY), "the attract screen", until)
+    state = wait_until(arcade, shows(Screen.READY, shows_qr=True), "the attract screen", until)
     before = arcade.pulses()
     step(f"attract: the code leads to {state['qr']['url']}")
     receipt = player.pay(state["qr"]["url"], PLAYS)
     step(f"paid: {PLAYS} plays, {PLAYS * PRICE / 100:.2f} USD")
-    wait_until(arcade, shows(Screen.PLAYING, credits_left=PLAYS), "the credits", until)
+    playing = shows(Screen.PLAYING, credits_left=PLAYS, shows_qr=True)
+    wait_until(arcade, playing, "the credits", until)
     pulses = arcade.pulses() - before
     if pulses != PLAYS:
         raise WentWrong(f"the relay closed {pulses} times for {PLAYS} plays")

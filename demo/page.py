@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import requests
-from flask import Flask, Response, render_template, request
+from flask import Flask, Response, render_template, request, send_from_directory
 
 from demo.arcade import NAME, Arcade
+from demo.processes import ChildFailed
+from kiosk import assets
 
 _PASSED_ON = ("Content-Type", "Location", "Cache-Control", "Content-Security-Policy")
 
@@ -28,6 +30,31 @@ def create_page(arcade: Arcade) -> Flask:
     def game_over() -> tuple[str, int]:
         arcade.game_over()
         return "", 204
+
+    @app.get("/typeface/<name>")
+    def typeface(name: str) -> Response:
+        return send_from_directory(assets.path("fonts"), name)
+
+    @app.get("/operator")
+    def facts() -> dict[str, object]:
+        return arcade.facts
+
+    deeds = {
+        "network": arcade.pull_network,
+        "power": arcade.cut_power,
+        "decline": arcade.decline,
+        "price": arcade.next_price,
+    }
+
+    @app.post("/operator/<deed>")
+    def operate(deed: str) -> tuple[dict[str, object], int]:
+        if deed not in deeds:
+            return {"error": "there is no such deed"}, 404
+        try:
+            deeds[deed]()
+        except (ValueError, ChildFailed) as error:
+            return {"error": str(error)}, 409
+        return arcade.facts, 200
 
     @app.get("/cabinet/<what>")
     def cabinet(what: str) -> Response:

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import requests
 
 GOOD_CARD = "4242424242424242"
+EMPTY_CARD = "4000000000009995"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,16 @@ def pay(link: str, quantity: int, card: str = GOOD_CARD) -> Receipt:
         raise ValueError(f"the checkout answered {paid.status_code} and no receipt")
     url = paid.headers["Location"]
     return Receipt(parse_qs(urlsplit(url).query)["session_id"][0], url)
+
+
+def be_declined(link: str) -> None:
+    """Tries to buy a play with a card that has no money on it."""
+    phone = requests.Session()
+    page = phone.get(link, timeout=10)
+    form = {"quantity": "1", "card": EMPTY_CARD, "do": "pay"}
+    answer = phone.post(page.url, data=form, allow_redirects=False, timeout=10)
+    if answer.status_code != 402:
+        raise ValueError(f"the checkout answered {answer.status_code} to a card without money")
 
 
 def read(receipt: Receipt) -> str:

@@ -85,6 +85,12 @@ class Child:
         said = "\n  ".join(self._tail) or "it said nothing"
         return ChildFailed(f"{self.name} ended with status {self._process.returncode}:\n  {said}")
 
+    def kill(self) -> None:
+        """Ends it at once, as a power cut does."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(PATIENCE)
+        self.stop()
+
     def stop(self) -> None:
         """Asks it to end, and ends it with its whole group if it does not."""
         if self.running:

@@ -184,7 +184,7 @@ class Composer:
                 yield
                 into.sprites.append(self._number(place, round(side * 0.72), into.live))
             case Figure.DROP:
-                self._draw_drop(view, into)
+                yield from self._draw_drop(view, into)
             case figure:
                 draw, colour = {
                     Figure.PHONE: (sprites.phone, colours.headline),
@@ -250,7 +250,7 @@ class Composer:
 
         return motions.counter(room, draw, live, self._calm)
 
-    def _draw_drop(self, view: View, into: Composition) -> None:
+    def _draw_drop(self, view: View, into: Composition) -> Iterator[None]:
         """The coin slot, the coin that drops, how many of how many, and a row of them."""
         place, below = into.places.figure, into.places.steps
         place, beside = place.cut(0.56, 2 * self.grid.unit)
@@ -274,6 +274,8 @@ class Composer:
             return self.lettering.line(str(value), face, height, room.w, colours.price)
 
         into.sprites.append(motions.counter(room, draw, into.live, self._calm))
+        for _ in motions.minted(stage, self._theme):
+            yield
         if below is not None:
             into.sprites += motions.coins(below, view.coins, self._theme, into.live, True)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pygame
@@ -279,9 +279,20 @@ def dots(box: Box, size: int, theme: Theme) -> list[Sprite]:
     return found
 
 
+def minted(stage: Box, theme: Theme) -> Iterator[None]:
+    """Makes the falling coin's pictures, which take a while, one after the other."""
+    for frame in range(min(sprites.COIN_FRAMES, int(DROP_SECONDS / FRAME) + 2)):
+        sprites.coin(_falling(stage), frame, theme)
+        yield
+
+
+def _falling(stage: Box) -> int:
+    return round(stage.w * 0.44)
+
+
 def drop(stage: Box, mouth: int, theme: Theme, live: Live, still: bool) -> Sprite:
     """The coin that falls into the slot at height ``mouth`` when the relay closes."""
-    size = round(stage.w * 0.44)
+    size = _falling(stage)
     x, top = stage.centre[0] - size // 2, stage.y
     way = mouth - top
     cuts: dict[tuple[int, int], pygame.Surface] = {}

@@ -80,6 +80,7 @@ class Stage:
         self._flight: list[pygame.Surface] = []
         self._preparing: Iterator[None] | None = None
         self._cycle_since: float | None = None
+        self._rehearsed: set[str] = set()
 
     # What is shown
 
@@ -100,8 +101,10 @@ class Stage:
 
     @property
     def code(self) -> Box | None:
-        """Where the code is on the screen, if there is one."""
+        """Where the code is on the screen, if there is one and all of it is seen."""
         if self._now is None or self._now.code is None or self._cycle_since is not None:
+            return None
+        if self._wipe is not None:
             return None
         return self._now.code.moved(-self._offset[0], -self._offset[1])
 
@@ -255,12 +258,13 @@ class Stage:
         if flight and before and before.card:
             now.sprites.append(self._flying(flight, before.card, now.places.figure.centre, t))
         self._flight = []
-        self._preparing = self._flight_pictures(now) if now.card and not self._look.calm else None
+        self._preparing = self._foresee(now)
         self._near = _neighbours(now.sprites)
         self._refresh(t)
         if kind in (Transition.CUT, Transition.FLIGHT):
             return self._whole(surface)
-        self._wipe = (kind, t, 0.0)
+        # A frame's worth at once: however soon the next view comes, this one was shown.
+        self._wipe = (kind, t - FRAME, 0.0)
         return self._go_on(surface, t)
 
     def _refresh(self, t: float) -> None:
@@ -376,19 +380,47 @@ class Stage:
         surface.fill(colour)
         return [surface.get_rect()]
 
-    # The code that becomes a coin
+    # What is made ready while nothing happens
 
     def _is_flying(self, t: float) -> bool:
         return t - self._since < transitions.FLIGHT_FRAMES * FRAME
 
     def _prepare(self, budget: float | None) -> None:
-        """Makes the flight's pictures while nothing else is to do, as a scan must not wait."""
+        """Goes on with what may be needed soon, as a scan must not wait for it."""
         assert self._preparing is not None
         until = None if budget is None else time.perf_counter() + budget / 2
         for _ in self._preparing:
             if until is not None and time.perf_counter() > until:
                 return
         self._preparing = None
+
+    def _is_needed(self) -> bool:
+        """Whether the spare picture is needed for what is really shown."""
+        return self._slices is not None or self._spare is None
+
+    def _foresee(self, now: Composition) -> Iterator[None]:
+        """Makes the pictures of the flight, and once those that a payment's screens are made of."""
+        if now.card and not self._look.calm:
+            yield from self._flight_pictures(now)
+        assert self._asked is not None
+        place = self._look.languages[self._asked[1]]
+        offer = now.view.offer
+        if offer is None or place in self._rehearsed:
+            return
+        for view in (
+            View(Screen.PAYING),
+            View(Screen.CREDITING, coins=1),
+            View(Screen.PLAYING, offer, credits_left=1),
+            View(Screen.GAME_OVER, offer),
+        ):
+            if self._is_needed() or self._spare is None:
+                return
+            scratch = Composition(view, self._spare.still, Live(), self._spare.places)
+            for _ in self._composer.slices(view, self._words[place], scratch):
+                yield
+                if self._is_needed():
+                    return
+        self._rehearsed.add(place)
 
     def _flight_pictures(self, now: Composition) -> Iterator[None]:
         card = now.card

@@ -54,8 +54,20 @@ def client() -> Iterator[FlaskClient]:
     thread.start()
     base = f"http://127.0.0.1:{server.server_address[1]}"
     over: list[str] = []
+
+    def fail() -> None:
+        raise ValueError("there is no code on the screen to scan")
+
     arcade = SimpleNamespace(
-        api=base, mirror=base, game_over=lambda: over.append("over"), over=over
+        api=base,
+        mirror=base,
+        game_over=lambda: over.append("over"),
+        over=over,
+        facts={"plugged": True, "powered": True, "price": "1.00"},
+        pull_network=lambda: over.append("network"),
+        cut_power=lambda: over.append("power"),
+        decline=fail,
+        next_price=lambda: over.append("price"),
     )
     app = create_page(arcade)  # type: ignore[arg-type]
     app.testing = True
@@ -69,7 +81,7 @@ def client() -> Iterator[FlaskClient]:
 
 def test_the_page_shows_the_cabinet_and_a_phone(client: FlaskClient) -> None:
     page = client.get("/").get_data(as_text=True)
-    for part in ("/cabinet/stream", 'id="phone"', 'id="game-over"', 'id="coins"'):
+    for part in ('id="screen"', 'id="phone"', 'id="network"', 'id="game-over"', 'id="coins"'):
         assert part in page
     assert "http://" not in page.replace("http://www.w3.org", "")
 
@@ -107,3 +119,25 @@ def test_parts_that_are_away_are_a_sentence(client: FlaskClient) -> None:
     answer = client.get("/cabinet/state")
     assert answer.status_code == 502
     assert "does not answer" in answer.get_data(as_text=True)
+
+
+def test_an_operators_deeds_are_done_and_answered_with_how_things_stand(
+    client: FlaskClient,
+) -> None:
+    for deed in ("network", "power", "price"):
+        answer = client.post(f"/operator/{deed}")
+        assert (answer.status_code, answer.json) == (200, client.get("/operator").json)
+    assert client.arcade.over == ["network", "power", "price"]  # type: ignore[attr-defined]
+
+
+def test_a_deed_that_cannot_be_done_is_one_sentence(client: FlaskClient) -> None:
+    answer = client.post("/operator/decline")
+    assert answer.status_code == 409
+    assert answer.json == {"error": "there is no code on the screen to scan"}
+    assert client.post("/operator/burn").status_code == 404
+
+
+def test_typefaces_are_the_kiosks_own_and_nothing_else_is_served(client: FlaskClient) -> None:
+    with client.get("/typeface/Bungee-Regular.ttf") as file:
+        assert file.status_code == 200
+    assert client.get("/typeface/..%2Fkiosk.example.toml").status_code == 404

@@ -54,3 +54,41 @@ def test_one_payment_with_nothing_but_a_browser(page: str, phone: Phone, tmp_pat
     phone.wait(lambda p: "Game over" in p.text("#log"))
     phone.wait(lambda p: "2.00" in str(in_the_phone(p, "return page.body.innerText")))
     assert coins(phone) == 2
+
+
+def test_whoever_plays_operator_sees_what_the_kiosk_does(
+    page: str, phone: Phone, tmp_path: Path
+) -> None:
+    phone.resize(1400, 1100)
+    phone.open(page)
+    phone.wait(lambda p: p.shows("#code"))
+
+    phone.tap("#network")
+    phone.wait(lambda p: "Offline. E" in p.text("#log"))
+    assert not phone.shows("#code")
+    assert phone.run("return document.getElementById('decline').disabled")
+    phone.tap("#network")
+    phone.wait(lambda p: p.shows("#code"))
+
+    phone.tap("#decline")
+    phone.wait(lambda p: "The card was declined." in p.text("#log"))
+    assert coins(phone) == 0
+
+    phone.tap("#price")
+    phone.wait(lambda p: "2.00" in p.text("#price"))
+
+    phone.tap("#power")
+    phone.wait(lambda p: p.shows("#dark"))
+    assert not phone.shows("#code")
+    phone.wait(lambda p: not p.shows("#dark"))
+    phone.wait(lambda p: p.shows("#code"))
+    phone.wait(lambda p: bool(p.run("return document.getElementById('screen').naturalWidth > 99")))
+    phone.picture(tmp_path / "page.png")
+
+
+def test_a_page_that_nobody_looks_at_asks_for_no_frames(page: str, phone: Phone) -> None:
+    phone.open(page)
+    phone.wait(lambda p: bool(p.run("return document.getElementById('screen').naturalWidth > 99")))
+    hide = "Object.defineProperty(document, 'hidden', {value: true});"
+    phone.run(hide + "document.dispatchEvent(new Event('visibilitychange'));")
+    assert str(phone.run("return document.getElementById('screen').src")).startswith("data:")

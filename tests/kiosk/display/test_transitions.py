@@ -33,6 +33,7 @@ WIPES = (Transition.FORWARD, Transition.BACK, Transition.FALL, Transition.RISE)
         (Screen.OFFLINE, Screen.READY, False, Transition.RISE),
         (Screen.READY, Screen.MAINTENANCE, True, Transition.FALL),
         (Screen.READY, Screen.READY, True, Transition.FORWARD),
+        (Screen.PLAYING, Screen.PLAYING, True, Transition.CUT),
     ],
 )
 def test_a_transition_tells_what_happened(

@@ -66,7 +66,7 @@ def run(window: Window, feed: Feed, until: Callable[[View], bool]) -> list[Scree
 
     def on_frame(frame: Frame) -> None:
         view = frame.view
-        assert (frame.code is not None) == (view.offer is not None)
+        assert frame.code is None or view.offer is not None
         if not seen or seen[-1] is not view.screen:
             seen.append(view.screen)
         if until(view):
