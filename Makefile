@@ -29,7 +29,7 @@ $(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2) >$(1)/pi
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench sim format sam pins clean
+.PHONY: help demo test check bench gallery movie sounds sim format sam pins clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | \
@@ -49,6 +49,15 @@ check: $(VENV)/.ready ## format, lint, types, and what systemd and SAM say of th
 
 bench: $(VENV)/.ready ## the measurements, as a table
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+gallery: $(VENV)/.ready ## pictures of every screen, with a page: out/gallery/index.html
+	@$(BIN)/python -m tools.gallery $(ARGS)
+
+movie: $(VENV)/.ready ## the README's moving picture of one payment
+	@$(BIN)/python -m tools.movie $(ARGS)
+
+sounds: $(VENV)/.ready ## makes the sounds in assets/sounds anew
+	@$(BIN)/python -m tools.sounds
 
 SEED ?= 0
 RUNS ?= 300

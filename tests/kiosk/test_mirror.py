@@ -16,7 +16,7 @@ from kiosk.core.view import Screen, View
 from kiosk.display.window import Frame
 from kiosk.errors import KioskError
 from kiosk.mirror import Mirror
-from tests.kiosk.display.views import OFFER, URL, stage
+from tools.views import OFFER, URL, stage
 
 SIZE = (320, 240)
 READY = View(Screen.READY, OFFER)

@@ -15,8 +15,8 @@ from kiosk.core.view import Reason, Screen, View
 from kiosk.display import theme
 from kiosk.display.window import Frame
 from kiosk.sounds import Sounds
-from tests.kiosk.display.views import OFFER
 from tools import sounds as maker
+from tools.views import OFFER
 
 READY = View(Screen.READY, OFFER)
 FILES = dict(theme.load("night").sounds)

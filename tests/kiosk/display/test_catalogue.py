@@ -12,7 +12,7 @@ from kiosk.display import theme
 from kiosk.display.catalogue import LANGUAGES, Words, texts
 from kiosk.display.lettering import Lettering
 from kiosk.display.money import price
-from tests.kiosk.display.views import OFFER, THEMES, URL
+from tools.views import OFFER, THEMES, URL
 
 NBSP = "\N{NO-BREAK SPACE}"
 

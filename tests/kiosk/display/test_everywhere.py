@@ -8,7 +8,7 @@ import pytest
 from kiosk.display.composer import Composition
 from kiosk.display.layout import Box
 from kiosk.display.stage import Stage
-from tests.kiosk.display.views import PLACES, SIZES, THEMES, VIEWS, drawn, stage
+from tools.views import PLACES, SIZES, THEMES, VIEWS, drawn, stage
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")

@@ -7,7 +7,7 @@ import pytest
 from kiosk.core.view import Bonus, Offer, Reason, Screen, View
 from kiosk.display.catalogue import LANGUAGES, Words
 from kiosk.display.scenes import Figure, scene
-from tests.kiosk.display.views import OFFER, URL, VIEWS
+from tools.views import OFFER, URL, VIEWS
 
 
 def words(view: View, language: str = "en") -> str:

@@ -14,7 +14,7 @@ from kiosk.display import motions, qr
 from kiosk.display.layout import Box
 from kiosk.display.stage import Stage
 from tests.kiosk.display.pixels import grey, luminance, rect, with_opencv, with_zxing
-from tests.kiosk.display.views import OFFER, SIZES, THEMES, URL, VIEWS, drawn, stage
+from tools.views import OFFER, SIZES, THEMES, URL, VIEWS, drawn, stage
 
 WIDE = (640, 400)
 names = pytest.mark.parametrize("name", VIEWS)

@@ -11,7 +11,7 @@ from kiosk.display import backdrops, theme
 from kiosk.display.layout import grid
 from kiosk.display.theme import THEME_FILE, ThemeError, contrast, luminance
 from tests.kiosk.display import pixels
-from tests.kiosk.display.views import THEMES
+from tools.views import THEMES
 
 NIGHT = Path(__file__).parents[3] / "assets" / "themes" / "night" / THEME_FILE
 

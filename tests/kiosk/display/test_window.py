@@ -16,7 +16,7 @@ from kiosk.display.shots import Shots
 from kiosk.display.window import QUEUE, DisplayError, Feed, Frame, Mounting, Window
 from kiosk.errors import KioskError
 from tests.kiosk.display.pixels import grey, with_zxing
-from tests.kiosk.display.views import OFFER, URL, stage
+from tools.views import OFFER, URL, stage
 
 STARTING, READY, PAYING = View(Screen.STARTING), View(Screen.READY, OFFER), View(Screen.PAYING)
 

@@ -1,4 +1,4 @@
-"""A view of every screen, and the sizes, languages and themes that they are drawn in."""
+"""A view of every screen, and the sizes, languages and themes that they are looked at in."""
 
 from __future__ import annotations
 
