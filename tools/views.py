@@ -60,4 +60,6 @@ def drawn(on: Stage, view: View, t: float = 0.0) -> pygame.Surface:
     surface = pygame.Surface(on.size)
     on.draw(surface, view, t)
     on.draw(surface, view, t + 1)
+    # Once more, for what moved during the transition.
+    on.draw(surface, view, t + 1)
     return surface

@@ -172,6 +172,15 @@ def places(
         return _stage(on, room, strip, steps)
     if on.portrait:
         return _stacked(on, room, strip, form, steps, code)
+    if wide and code:
+        figure, rest = room.cut(0.2, gap)
+        words, third = rest.cut(0.58, gap)
+        card = third.square(min(third.w, third.h) - 4 * on.unit)
+        return Places(figure, words, strip, False, code=card)
+    if wide and steps and form is Form.STAGE:
+        figure, rest = room.cut(0.36, gap)
+        words, third = rest.cut(0.6, gap)
+        return Places(figure, words, strip, False, third)
     share = min(0.47 if safe.w > 1.3 * safe.h else 0.54, room.h * 1.04 / room.w)
     figure, side = room.cut(share, gap)
     if form is Form.TURNED:
@@ -193,7 +202,7 @@ def places(
 
 
 def _stage(on: Grid, room: Box, strip: Box, steps: bool) -> Places:
-    figure, rest = room.split(0.42 if on.portrait else 0.5, on.unit)
+    figure, rest = room.split(0.42 if on.portrait or steps else 0.5, on.unit)
     if not steps:
         return Places(figure, rest, strip, True)
     words, below = rest.split(0.6, on.unit)

@@ -23,6 +23,7 @@ _LOUD = (Role.HEADLINE, Role.PRICE)  # in the display face
 _GAP = 0.24  # of a line's size, between two lines
 _SHRINK = 0.94  # the steps in which words get smaller until they fit
 _KEPT = 48  # compositions whose drawn words are kept
+_NOBODYS = "\U000f1234"  # for private use: no face has it, and each draws the same for all such
 _CJK = ("zh", "ja")
 # Letters of Chinese and Japanese fill their line's height; others leave room above and below.
 _CJK_SHARE = 0.86
@@ -52,6 +53,7 @@ class Lettering:
         pygame.font.init()
         self._theme = theme
         self._fonts: dict[tuple[Path, int], pygame.font.Font] = {}
+        self._letters: dict[tuple[Path, str], bool] = {}
         self._blocks: dict[tuple[object, ...], list[Block]] = {}
 
     def font(self, face: Path, size: int) -> pygame.font.Font:
@@ -73,7 +75,7 @@ class Lettering:
 
     def can_write(self, text: str, language: str) -> bool:
         """Whether both faces of a language have all letters of ``text``."""
-        return all(_has(self.font(face, 24), text) for face in self.faces(language))
+        return all(self._has(face, text) for face in self.faces(language))
 
     def face_for(self, text: str, *, loud: bool) -> Path:
         """The first face that can write a text of any language, such as a cabinet's name."""
@@ -81,7 +83,24 @@ class Lettering:
         faces = [theme.text, theme.chinese, theme.japanese]
         if loud:
             faces.insert(0, theme.display)
-        return next((f for f in faces if _has(self.font(f, 24), text)), theme.text)
+        return next((face for face in faces if self._has(face, text)), theme.text)
+
+    def _has(self, face: Path, text: str) -> bool:
+        """Whether a face has every letter: one that it lacks looks like one that nobody has."""
+        for letter in text:
+            if letter.isspace() or letter == "|":
+                continue
+            known = self._letters.get((face, letter))
+            if known is None:
+                font = self.font(face, 24)
+                drawn, nobodys = (
+                    pygame.image.tobytes(font.render(one, True, (255, 255, 255)), "RGBA")
+                    for one in (letter, _NOBODYS)
+                )
+                known = self._letters[face, letter] = drawn != nobodys
+            if not known:
+                return False
+        return True
 
     def line(
         self, text: str, face: Path, height: int, width: int, colour: Colour
@@ -201,10 +220,6 @@ class Lettering:
 
     def _width(self, text: str, face: Path, size: int, language: str) -> int:
         return self.font(face, _points(size, language)).size(text.replace("|", ""))[0]
-
-
-def _has(font: pygame.font.Font, text: str) -> bool:
-    return None not in font.metrics(text.replace("|", ""))
 
 
 def _points(size: int, language: str) -> int:

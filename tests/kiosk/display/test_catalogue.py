@@ -116,3 +116,17 @@ def test_counts_are_written_by_the_places_rules() -> None:
     assert Words("en").counted("credits_left", 1) == "Credit left"
     assert Words("en").counted("credits_left", 2) == "Credits left"
     assert Words("ja").counted("credits_left", 1) == Words("ja").counted("credits_left", 2)
+
+
+@pytest.mark.parametrize("name", THEMES)
+def test_a_letter_that_a_typeface_lacks_is_noticed(name: str) -> None:
+    """Typefaces draw a box, or nothing at all, for what they lack."""
+    lettering = Lettering(theme.load(name))
+    for letter in ("₩", "ก", "扫"):
+        assert not lettering.can_write(letter, "en")
+    assert lettering.can_write("Aé$€ 1", "en")
+    assert not lettering.can_write("扫", "ja")
+    assert lettering.can_write("扫", "zh")
+    assert "KRW" in Words("en", lambda told: lettering.can_write(told, "en")).price(
+        Offer(URL, 12500, "KRW", 0)
+    )
