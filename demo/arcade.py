@@ -35,13 +35,18 @@ READY_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the demo was asked for. ``page`` is the address of its own page, for phones."""
+    """What the demo was asked for.
+
+    ``page`` is the address of its own page, for phones, if it has one; ``delay`` the seconds that
+    the cabinet's line to the cloud takes each way.
+    """
 
     data: Path
     page: str
     window: bool
     shots: Path | None
     verbose: bool
+    delay: float = 0.0
 
 
 class Arcade:
@@ -71,7 +76,7 @@ class Arcade:
                 parts,
                 "sandbox",
                 ["-m", "sandbox", "--data", str(self._wishes.data), "--port", "0",
-                 "--public-url", self._wishes.page],
+                 *(["--public-url", self._wishes.page] if self._wishes.page else [])],
             )  # fmt: skip
             ready = json.loads(sandbox.line(READY_SECONDS))
             self.api, self.stripe = ready["api"], ready["stripe"]
@@ -191,8 +196,8 @@ class Arcade:
         else:
             kiosk.stop()
 
-    def _cable(self, parts: ExitStack, port: int) -> Cable:
-        cable = Cable(port)
+    def _cable(self, parts: ExitStack, port: int, delay: float = 0.0) -> Cable:
+        cable = Cable(port, delay)
         parts.callback(cable.close)
         self._cables.append(cable)
         return cable
@@ -225,7 +230,7 @@ class Arcade:
             'driver = "simulated"', f'driver = "simulated"\nrecord = {json.dumps(str(self.record))}'
         )
         # The cabinet hangs on cables that can be pulled.
-        api = self._cable(parts, urlsplit(self.api).port or 80)
+        api = self._cable(parts, urlsplit(self.api).port or 80, self._wishes.delay)
         text = text.replace(self.api, f"http://{LOOPBACK}:{api.port}")
         found = re.search(r"(?m)^port = (\d+)$", text)
         if found is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from contextlib import suppress
 
 from sandbox.server import LOOPBACK
@@ -12,10 +13,14 @@ PIECE = 64 * 1024
 
 
 class Cable:
-    """Listens on a port of its own and passes every connection on to ``target`` of this machine."""
+    """Listens on a port of its own and passes every connection on to ``target`` of this machine.
 
-    def __init__(self, target: int) -> None:
+    What is sent arrives ``delay`` seconds later, as over a slow line.
+    """
+
+    def __init__(self, target: int, delay: float = 0.0) -> None:
         self._target = target
+        self._delay = delay
         self._listener = socket.create_server((LOOPBACK, 0))
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -81,6 +86,7 @@ class Cable:
     def _pass(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
             while piece := source.recv(PIECE):
+                time.sleep(self._delay)
                 sink.sendall(piece)
         with suppress(OSError):
             sink.shutdown(socket.SHUT_WR)

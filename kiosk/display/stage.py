@@ -286,10 +286,23 @@ class Stage:
         share = min(1.0, (t - begun) / transitions.SECONDS)
         strip = transitions.newly(kind, before, share, self._screen)
         self._wipe = (kind, begun, share) if share < 1 else None
-        if strip.w <= 0 or strip.h <= 0:
-            return []
-        self._reveal(surface, strip)
-        return [pygame.Rect(strip.x, strip.y, strip.w, strip.h)]
+        # What is seen already moves: the first coin does not wait for the last strip.
+        dirty = self._move_within(surface, t, transitions.revealed(kind, before, self._screen))
+        if strip.w > 0 and strip.h > 0:
+            self._reveal(surface, strip)
+            dirty.append(pygame.Rect(strip.x, strip.y, strip.w, strip.h))
+        return dirty
+
+    def _move_within(self, surface: pygame.Surface, t: float, seen: Box) -> list[pygame.Rect]:
+        """Moves the sprites that are wholly in the part that is seen."""
+        assert self._now is not None
+        dirty: list[pygame.Rect] = []
+        for number, sprite in enumerate(self._now.sprites):
+            if seen.contains(self.place(sprite.room)):
+                now, before = sprite.at(int(t / sprite.step + _EPSILON)), self._shown[number]
+                if now is not before and now != before:
+                    self._change(surface, number, before, now, dirty)
+        return dirty
 
     def _reveal(self, surface: pygame.Surface, part: Box) -> None:
         """Draws a part of the screen with all that is on it."""

@@ -235,6 +235,19 @@ class TestCrediting:
         slot = on.place(on.composition.places.figure)
         assert not same(surface.subsurface(rect(slot)), still.subsurface(rect(slot)))
 
+    def test_the_first_coin_drops_while_its_screen_comes(self) -> None:
+        on, surface = stage(WIDE), pygame.Surface(WIDE)
+        on.draw(surface, VIEWS["paying"], 0.0)
+        on.draw(surface, VIEWS["paying"], 2.0)
+        pictures = set()
+        for n in range(12):
+            on.draw(surface, self.view(1, True), 3 + n / 30)
+            assert on.composition is not None
+            slot = rect(on.place(on.composition.places.figure).cut(0.5)[0])
+            if n >= 5:
+                pictures.add(pygame.image.tobytes(surface.subsurface(slot), "RGB"))
+        assert len(pictures) > 4
+
     def test_the_slot_is_lit_exactly_while_the_relay_is_closed(self) -> None:
         live = motions.Live()
         look = stage(WIDE)._look.theme
