@@ -29,6 +29,7 @@ from kiosk.display.transitions import Transition
 log = logging.getLogger(__name__)
 
 _EPSILON = 1e-6  # seconds: a step that is due is due, whatever floats say
+_MOSAIC = 14  # pixels across that a flying code has at first: a third of its modules
 _UNREADABLE = Note(
     "E6", "the payment code cannot be read from this screen: take a larger size or less overscan"
 )
@@ -449,7 +450,10 @@ class Stage:
                 )
                 pictures.append(turning)
             else:
-                pictures.append(pygame.transform.smoothscale(whole, (box.w, box.h)))
+                # In ever larger pixels: a code that was scanned is not to be scanned again.
+                pixels = max(4, _MOSAIC - frame)
+                coarse = pygame.transform.smoothscale(whole, (pixels, pixels))
+                pictures.append(pygame.transform.scale(coarse, (box.w, box.h)))
             yield
         self._flight = pictures
 

@@ -279,6 +279,8 @@ def test_a_code_that_was_scanned_becomes_a_coin() -> None:
         on.draw(surface, VIEWS["ready"], n / 30, 0.002)
     assert len(on._flight) > 5
     on.draw(surface, View(Screen.PAYING), 3.0)
+    # It flies, and cannot be scanned a second time.
+    assert with_zxing(grey(surface)) == set()
     assert on.composition is not None
     flying = on.composition.sprites[-1]
     shown = [flying.at(int(3.0 * 30) + n) for n in range(20)]
