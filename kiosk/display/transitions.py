@@ -32,8 +32,9 @@ _SHUT = (Screen.OFFLINE, Screen.OUT_OF_ORDER, Screen.MAINTENANCE)
 
 def transition(before: Screen, after: Screen, had_code: bool, calm: bool) -> Transition:
     """The transition between two screens; none where motion is to be reduced (``calm``)."""
-    # While a game goes on only its number changes, and that rolls.
-    if calm or before is after is Screen.PLAYING:
+    # While a game goes on only its number changes, and that rolls. After a start the code is
+    # wanted at once.
+    if calm or before is after is Screen.PLAYING or before is Screen.STARTING:
         return Transition.CUT
     if after is Screen.PAYING and had_code:
         return Transition.FLIGHT

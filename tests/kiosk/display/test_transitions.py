@@ -26,7 +26,8 @@ WIPES = (Transition.FORWARD, Transition.BACK, Transition.FALL, Transition.RISE)
     ("before", "after", "had_code", "kind"),
     [
         (Screen.READY, Screen.PAYING, True, Transition.FLIGHT),
-        (Screen.STARTING, Screen.PAYING, False, Transition.FORWARD),
+        (Screen.STARTING, Screen.READY, False, Transition.CUT),
+        (Screen.OFFLINE, Screen.PAYING, False, Transition.FORWARD),
         (Screen.PAYING, Screen.CREDITING, False, Transition.FORWARD),
         (Screen.PAYING, Screen.DECLINED, False, Transition.BACK),
         (Screen.READY, Screen.OFFLINE, True, Transition.FALL),
