@@ -165,13 +165,8 @@ class Stage:
                 self._since = t
             self._cycle_since = None
         self._asked_view = view
-        live = self._live
-        number = view.coin if view.screen is Screen.CREDITING else view.credits_left
-        if view.coin != live.coin:
-            live.coin_at = t
-        live.coin, live.closed = view.coin, view.closed
-        if number != live.number:
-            live.number_before, live.number, live.number_at = live.number, number, t
+        if self._now is None or view.screen is self._now.view.screen:
+            self._follow(view, t)
         language, picture = self._turns(view, t)
         steady = replace(view, coin=0, closed=False, offer=view.offer)
         if view.screen is not Screen.PLAYING:
@@ -184,6 +179,16 @@ class Stage:
             return
         self._asked = key
         self._begin(view, language, picture)
+
+    def _follow(self, view: View, t: float) -> None:
+        """Lets what is live follow a view: only that of the screen that is shown, or now comes."""
+        live = self._live
+        number = view.coin if view.screen is Screen.CREDITING else view.credits_left
+        if view.coin != live.coin:
+            live.coin_at = t
+        live.coin, live.closed = view.coin, view.closed
+        if number != live.number:
+            live.number_before, live.number, live.number_at = live.number, number, t
 
     def _turns(self, view: View, t: float) -> tuple[int, int]:
         """Whose turn it is: a language, and a picture of the reel or -1. Notes when that ends."""
@@ -254,7 +259,7 @@ class Stage:
         else:
             self._has_drifted(t)
         # What began while this was drawn begins now.
-        self._live.coin_at = self._live.coin_at if t - self._live.coin_at > 1 else t
+        self._follow(now.view, t)
         flight = self._flight if kind is Transition.FLIGHT else []
         if flight and before and before.card:
             now.sprites.append(self._flying(flight, before.card, now.places.figure.centre, t))

@@ -47,6 +47,7 @@ def test_one_payment_with_nothing_but_a_browser(page: str, phone: Phone, tmp_pat
 
     phone.wait(lambda p: coins(p) == 2)
     phone.wait(lambda p: "2 credits" in p.text("#log"))
+    phone.wait(lambda p: p.shows("#code"))
     phone.picture(tmp_path / "playing.png")
     for _ in range(2):
         phone.wait(lambda p: not p.run("return document.getElementById('game-over').disabled"))

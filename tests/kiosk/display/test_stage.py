@@ -248,6 +248,22 @@ class TestCrediting:
                 pictures.add(pygame.image.tobytes(surface.subsurface(slot), "RGB"))
         assert len(pictures) > 4
 
+    def test_the_coins_stay_lit_until_the_next_screen_comes(self) -> None:
+        on, surface = stage((1280, 720)), pygame.Surface((1280, 720))
+        on.draw(surface, self.view(3, False), 0.0)
+        on.draw(surface, self.view(3, False), 5.0)
+        on.draw(surface, self.view(3, False), 5.1)
+        assert on.composition is not None
+        assert on.composition.places.steps is not None
+        row = rect(on.place(on.composition.places.steps))
+        before = pygame.image.tobytes(surface.subsurface(row), "RGB")
+        playing = View(Screen.PLAYING, OFFER, credits_left=3)
+        t = 5.2
+        while on.view is not playing:
+            assert pygame.image.tobytes(surface.subsurface(row), "RGB") == before
+            on.draw(surface, playing, t, 0.0)
+            t += 0.03
+
     def test_the_slot_is_lit_exactly_while_the_relay_is_closed(self) -> None:
         live = motions.Live()
         look = stage(WIDE)._look.theme
