@@ -135,6 +135,20 @@ def test_check_says_ok_and_what_the_file_means_without_its_secrets(
     assert f"chmod 600 {file}" in capsys.readouterr().err
 
 
+def test_check_names_a_theme_that_cannot_be_used(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    theme = tmp_path / "mine"
+    theme.mkdir()
+    (theme / "theme.toml").write_text("[colours]\n")
+    file.write_text(file.read_text() + f'\n[screen]\ntheme = "{theme}"\n')
+    assert cli.main(["check", "--config", str(file)]) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) > 5
+    assert all(str(theme / "theme.toml") in line for line in told)
+    assert all(line.endswith("the theme night is shown") for line in told)
+
+
 def test_check_tells_each_problem_in_a_line(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.write_text(file.read_text() + "on_ms = 1\noff_ms = 1\n")
     assert cli.main(["check", "--config", str(file)]) == 1

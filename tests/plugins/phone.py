@@ -113,7 +113,8 @@ class Phone:
     def _ask(self, method: str, path: str, body: object = None) -> Any:
         answer = self._web.request(method, f"{self._session}/{path}", json=body, timeout=WAIT)
         value = answer.json()["value"]
-        if answer.status_code == 404:
+        # A page that goes while it is asked is told in one of two ways.
+        if answer.status_code == 404 or "does not belong to the document" in str(value):
             raise Gone(f"{method} {path}: {value}")
         assert answer.ok, f"{method} {path}: {value}"
         return value

@@ -95,6 +95,41 @@ def test_without_broker_and_cloud_it_is_offline_and_ends_well(
     assert stopped(kiosk) == 0
 
 
+def test_a_wrong_theme_logo_and_reel_are_named_and_the_screen_is_there(
+    lonely: Cabinet, running: list[Child], tmp_path: Path
+) -> None:
+    text = lonely.config.read_text()
+    more = f"""theme = "{tmp_path}/no-theme"
+logo = "{tmp_path}/no-logo.png"
+reel = "{tmp_path}/no-reel"
+rotation = 90
+languages = ["de", "ja"]"""
+    lonely.config.write_text(text.replace("height = 320", f"height = 320\n{more}"))
+    kiosk = start(lonely, running)
+    until(lambda: lonely.shows("starting"), "a screen")
+    state = lonely.state()
+    assert (state["width"], state["height"]) == (480, 320)
+    assert stopped(kiosk) == 0
+    told = "\n".join(kiosk._tail)
+    assert f"there is no theme {tmp_path}/no-theme" in told
+    assert "the theme night is shown instead" in told
+    assert "no-logo.png cannot be shown" in told
+    assert "no-reel cannot be read" in told
+
+
+def test_free_play_and_maintenance_say_so_on_the_screen(
+    lonely: Cabinet, running: list[Child]
+) -> None:
+    text = lonely.config.read_text()
+    for mode in ("free play", "maintenance"):
+        known = 'machine_id = "cab001"'
+        lonely.config.write_text(text.replace(known, f'{known}\nmode = "{mode}"'))
+        kiosk = start(lonely, running)
+        until(lambda mode=mode: lonely.shows(mode), mode)  # type: ignore[misc]
+        assert lonely.state()["qr"] is None
+        assert stopped(kiosk) == 0
+
+
 def test_a_second_kiosk_on_the_same_journal_takes_no_money(
     lonely: Cabinet, running: list[Child]
 ) -> None:
