@@ -10,9 +10,10 @@ from __future__ import annotations
 import argparse
 import html
 import json
+import multiprocessing
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -108,17 +109,22 @@ def table(rows: list[dict[str, Any]]) -> str:
     )
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Draws, measures, and writes the page."""
     parser = argparse.ArgumentParser(prog="python -m tools.gallery", description=__doc__)
+    parser.add_argument("--theme", action="append", choices=THEMES, help="only this one")
+    parser.add_argument("--size", action="append", help="only this one, as in 800x480")
     parser.add_argument("--out", type=Path, default=Path("out/gallery"), metavar="DIR")
     parser.add_argument("--all", action="store_true", help="every combination, some gigabytes")
-    chosen = parser.parse_args()
+    chosen = parser.parse_args(arguments)
+    themes = chosen.theme or THEMES
+    sizes = [size for size in SIZES if not chosen.size or f"{size[0]}x{size[1]}" in chosen.size]
     folder: Path = chosen.out
     folder.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
-        drawing = [pool.submit(draw, folder, *one) for one in sets(chosen.all)]
-        measuring = [pool.submit(measure, size, theme) for theme in THEMES for size in SIZES]
+    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
+        wanted = [one for one in sets(chosen.all) if one[0] in sizes and one[1] in themes]
+        drawing = [pool.submit(draw, folder, *one) for one in wanted]
+        measuring = [pool.submit(measure, size, theme) for theme in themes for size in sizes]
         pictures = [picture for done in drawing for picture in done.result()]
         limits = [done.result() for done in measuring]
     page = PAGE.read_text(encoding="utf-8")
