@@ -271,7 +271,13 @@ class Stage:
             return self._whole(surface)
         # A frame's worth at once: however soon the next view comes, this one was shown.
         self._wipe = (kind, t - FRAME, 0.0)
-        return self._go_on(surface, t)
+        dirty = self._go_on(surface, t)
+        if before is not None and before.card and before.view.offer != now.view.offer:
+            # A code that is worth nothing any more goes at once, and not with the transition.
+            card = self.place(before.card)
+            self._reveal(surface, card)
+            dirty.append(pygame.Rect(card.x, card.y, card.w, card.h))
+        return dirty
 
     def _refresh(self, t: float) -> None:
         """Every sprite as it is now."""

@@ -305,6 +305,21 @@ def test_a_code_that_was_scanned_becomes_a_coin() -> None:
     assert shown[0][0].get_width() > 2 * min(s[0].get_width() for s in shown if s)
 
 
+@pytest.mark.parametrize(
+    "name", ["paying", "offline", "crediting", "maintenance", "ready, two bonuses"]
+)
+def test_a_code_that_is_worth_nothing_any_more_goes_with_the_first_frame(name: str) -> None:
+    on, surface = stage(WIDE), pygame.Surface(WIDE)
+    on.draw(surface, VIEWS["ready"], 0.0)
+    assert with_zxing(grey(surface)) == {URL}
+    view = VIEWS[name]
+    if view.offer:
+        view = replace(view, offer=replace(view.offer, url=URL + "other"))
+    on.draw(surface, view, 5.0)
+    assert on.view is view
+    assert URL not in with_zxing(grey(surface))
+
+
 class TestReducedMotion:
     @names
     def test_only_what_tells_something_moves(self, name: str) -> None:
