@@ -6,6 +6,7 @@ then among the kiosk's own assets. ``docs/themes.md`` tells how to make one.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,14 +33,10 @@ class ThemeError(KioskError):
 
 
 def _colour(told: object) -> Colour:
-    if isinstance(told, str) and len(told) == 7 and told.startswith("#"):
-        try:
-            red, green, blue = bytes.fromhex(told[1:])
-        except ValueError:
-            pass
-        else:
-            return red, green, blue
-    raise ValueError('should be a colour like "#ffb000"')
+    if not isinstance(told, str) or not re.fullmatch("#[0-9a-fA-F]{6}", told):
+        raise ValueError('should be a colour like "#ffb000"')
+    red, green, blue = bytes.fromhex(told[1:])
+    return red, green, blue
 
 
 _Told = Annotated[Colour, BeforeValidator(_colour)]
