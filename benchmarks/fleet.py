@@ -21,7 +21,7 @@ import paho.mqtt.client as mqtt
 import requests
 from paho.mqtt.enums import CallbackAPIVersion
 
-from kiosk.core.cabinet import backoff
+from kiosk.core.cabinet.rules import backoff
 
 ASKERS = 12
 TIMEOUT = 10.0

@@ -25,11 +25,11 @@ import requests
 
 from benchmarks.fleet import Fleet
 from benchmarks.rows import Row, spread
-from cloud import tokens
-from cloud.core.machines import Machine
+from cloud.core.cabinets import Machine
 from cloud.core.orders import FINISHED, Order, OrderState
 from cloud.core.prices import PriceList
-from cloud.sqlite_store import SqliteLedger
+from cloud.http import cabinet_auth
+from cloud.stores.sqlite import SqliteLedger
 from demo import player
 from demo.processes import Child
 from sandbox.broker import Account, EmbeddedBroker
@@ -145,7 +145,7 @@ class _Hall:
         with contextlib.closing(SqliteLedger(self.data / "ledger.db")) as ledger:
             for number in range(1, count + 1):
                 machine_id = f"cab{number:04}"
-                known[machine_id], digest = tokens.new(machine_id)
+                known[machine_id], digest = cabinet_auth.new(machine_id)
                 ledger.insert(Machine(machine_id, machine_id, digest, PriceList(100, "USD")))
         return known
 

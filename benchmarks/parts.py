@@ -10,18 +10,18 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from cloud import admin
-from kiosk import journal
+from cloud.cli import admin
+from kiosk.adapters.broker import Broker
+from kiosk.adapters.clock import SystemNature
+from kiosk.adapters.cloud_client import CloudClient
 from kiosk.app import rules_of
-from kiosk.broker import Broker
-from kiosk.cloud_client import CloudClient
-from kiosk.config import Config
+from kiosk.config.schema import Config
 from kiosk.core.entries import Entry, Kind
 from kiosk.core.events import Answered, Event, MessageArrived
 from kiosk.core.view import Screen
 from kiosk.engine import Engine, Inbox
 from kiosk.hardware.simulated import SimulatedRelay
-from kiosk.nature import SystemNature
+from kiosk.journal import store
 from sandbox.server import Options, Ready, Sandbox
 
 
@@ -52,7 +52,7 @@ class MarkedInbox(Inbox):
         super().put(event)
 
 
-class MarkedJournal(journal.Journal):
+class MarkedJournal(store.Journal):
     """A journal that says when a claim was written."""
 
     def __init__(self, path: Path, mark: Mark) -> None:

@@ -13,21 +13,22 @@ import threading
 import time
 from pathlib import Path
 
-from kiosk import __version__, dying, hardware, journal
-from kiosk.broker import Broker
-from kiosk.cloud_client import CloudClient
-from kiosk.config import Config
-from kiosk.core.cabinet import Mode, Rules
+from kiosk import __version__, dying, hardware
+from kiosk.adapters.broker import Broker
+from kiosk.adapters.clock import SystemNature
+from kiosk.adapters.cloud_client import CloudClient
+from kiosk.config.schema import Config
+from kiosk.core.cabinet.rules import Mode, Rules
 from kiosk.display import reel, theme
+from kiosk.display.mirror import Mirror
 from kiosk.display.shots import Shots
+from kiosk.display.sounds import Sounds
 from kiosk.display.stage import Look
 from kiosk.display.theme import Theme, ThemeError
 from kiosk.display.window import Feed, Frame, Mounting, OnFrame, Window
 from kiosk.engine import Engine, Inbox
 from kiosk.errors import KioskError
-from kiosk.mirror import Mirror
-from kiosk.nature import SystemNature
-from kiosk.sounds import Sounds
+from kiosk.journal import store
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +43,8 @@ def run(config: Config, shots: Path | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, lambda *_: stop.set())
     rules = rules_of(config)
-    book = journal.Journal(
-        config.journal.path, lambda: (journal.boot_id(), time.monotonic(), time.time())
+    book = store.Journal(
+        config.journal.path, lambda: (store.boot_id(), time.monotonic(), time.time())
     )
     fate = dying.fate(os.environ)
 

@@ -9,8 +9,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from kiosk import __version__, config
-from kiosk.config import Config
+from kiosk import __version__
+from kiosk.config import schema
+from kiosk.config.schema import Config
 from kiosk.errors import KioskError
 
 log = logging.getLogger(__name__)
@@ -76,12 +77,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    settings = config.load(arguments.config)
+    settings = schema.load(arguments.config)
     if arguments.windowed:
         screen = settings.screen.model_copy(update={"fullscreen": False})
         settings = settings.model_copy(update={"screen": screen})
     _begin_log(settings, arguments.debug)
-    for warning in config.warnings(arguments.config, settings):
+    for warning in schema.warnings(arguments.config, settings):
         log.warning("%s", warning)
     from kiosk import app
 
@@ -89,8 +90,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    settings = config.load(arguments.config)
-    for warning in config.warnings(arguments.config, settings):
+    settings = schema.load(arguments.config)
+    for warning in schema.warnings(arguments.config, settings):
         print(f"warning: {warning}", file=sys.stderr)
     from kiosk.display import theme
 
@@ -100,12 +101,12 @@ def _check(arguments: argparse.Namespace) -> int:
         for line in str(error).splitlines():
             print(f"warning: {line}; the theme {theme.DEFAULT} is shown", file=sys.stderr)
     print("ok")
-    print(config.summary(settings))
+    print(schema.summary(settings))
     return 0
 
 
 def _open_relay(arguments: argparse.Namespace) -> int:
-    settings = config.load(arguments.config)
+    settings = schema.load(arguments.config)
     _begin_log(settings, arguments.debug)
     from kiosk import hardware
 
@@ -117,28 +118,28 @@ def _open_relay(arguments: argparse.Namespace) -> int:
 
 
 def _new_journal(arguments: argparse.Namespace) -> int:
-    settings = config.load(arguments.config)
-    from kiosk import journal
+    settings = schema.load(arguments.config)
+    from kiosk.journal import store
 
-    kept = journal.set_aside(settings.journal.path)
+    kept = store.set_aside(settings.journal.path)
     print(f"the damaged journal is kept as {kept}; start the kiosk, it begins a new one")
     return 0
 
 
 def _ledger(arguments: argparse.Namespace) -> int:
-    settings = config.load(arguments.config)
-    from kiosk import journal, ledger
-    from kiosk.core.till import BadLine
+    settings = schema.load(arguments.config)
+    from kiosk.core.order_book import BadLine
+    from kiosk.journal import order_report, store
 
     path = settings.journal.path
     try:
-        book = ledger.accounts(journal.read(path))
+        book = order_report.accounts(store.read(path))
     except BadLine as error:
-        raise journal.damaged(path, str(error)) from error
+        raise store.damaged(path, str(error)) from error
     if arguments.unsettled:
         book = [account for account in book if account.unsettled]
     print(
-        ledger.as_csv(book) if arguments.csv else ledger.table(book),
+        order_report.as_csv(book) if arguments.csv else order_report.table(book),
         end="" if arguments.csv else "\n",
     )
     return 0

@@ -15,8 +15,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from kiosk.core import cabinet, screens
-from kiosk.core.cabinet import Moment, Rules, State
+from kiosk.core import screens
+from kiosk.core.cabinet import rules as cabinet_rules
+from kiosk.core.cabinet.rules import Moment, Rules, State
 from kiosk.core.effects import (
     Acknowledge,
     Announce,
@@ -46,7 +47,7 @@ log = logging.getLogger(__name__)
 
 
 class Book(Protocol):
-    """What the engine needs of a journal (``kiosk.journal.Journal``). Both raise KioskError."""
+    """What the engine needs of a journal (``kiosk.journal.store``). Both raise KioskError."""
 
     @property
     def power_was_lost(self) -> bool:
@@ -177,7 +178,7 @@ class Engine:
     def patience(self) -> float:
         """Seconds until something is due by itself."""
         now = self._nature.now()
-        return max(0.0, min(cabinet.next_due(self._state, now, self._rules) - now, 3600.0))
+        return max(0.0, min(cabinet_rules.next_due(self._state, now, self._rules) - now, 3600.0))
 
     def handle(self, event: Event) -> None:
         """One event, and all that follows from it."""
@@ -189,7 +190,7 @@ class Engine:
             event = self._own.popleft()
             now = self._nature.now()
             moment = Moment(now, self._nature.fresh(), self._nature.chance())
-            self._state, effects = cabinet.advance(self._state, event, moment, self._rules)
+            self._state, effects = cabinet_rules.advance(self._state, event, moment, self._rules)
             view = screens.view(self._state, now, self._rules)
             if view != self._view:
                 self._view = view

@@ -1,6 +1,6 @@
 """What the journal holds: one entry for each thing written before it is done.
 
-The cabinet's memory is the fold of these (``kiosk.core.till``), while it runs and after a crash
+The cabinet's memory is the fold of these (``kiosk.core.order_book``), running and after a crash
 alike, so the two can never differ.
 """
 

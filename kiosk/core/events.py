@@ -1,7 +1,7 @@
 """What happened to the cabinet. The edges make these and put them into the one queue.
 
 Nothing in here is believed yet: a message is bytes, an answer is a status and a JSON object. The
-rules (``kiosk.core.cabinet``) read them.
+rules (``kiosk.core.cabinet.rules``) read them.
 """
 
 from __future__ import annotations

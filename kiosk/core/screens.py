@@ -17,8 +17,8 @@ The first that applies:
 
 from __future__ import annotations
 
-from kiosk.core.cabinet import Mode, Rules, State
-from kiosk.core.till import Job, Stage
+from kiosk.core.cabinet.rules import Mode, Rules, State
+from kiosk.core.order_book import Job, Stage
 from kiosk.core.view import Note, Screen, View
 
 

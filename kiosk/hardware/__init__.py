@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from kiosk.config import RelayConfig
+from kiosk.config.schema import RelayConfig
 from kiosk.errors import KioskError
 
 

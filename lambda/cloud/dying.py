@@ -14,10 +14,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cloud.adapters.stripe_gateway import Gateway
 from cloud.core.orders import Order
-from cloud.ledger import Ledger
 from cloud.settings import SettingsError
-from cloud.stripe_gateway import Gateway
+from cloud.stores.base import Ledger
 
 VARIABLE = "ARCADE_CLOUD_DIES_AT"
 POINTS = tuple(f"{what}-{when}" for what in ("write", "stripe") for when in ("before", "after"))

@@ -9,23 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from cloud import dying
-from cloud.aftermath import Aftermath
-from cloud.announcements import Announcements
-from cloud.api import Api
-from cloud.claims import Claims
-from cloud.heartbeats import Heartbeats
-from cloud.ledger import Ledger
-from cloud.links import Links
-from cloud.mqtt_publisher import MqttPublisher
-from cloud.publisher import Publisher
-from cloud.purchases import Purchases
-from cloud.reconciliation import Reconciliation
-from cloud.releases import Releases
+from cloud.adapters.mqtt_publisher import MqttPublisher
+from cloud.adapters.publisher import Publisher
+from cloud.adapters.stripe_gateway import Gateway, StripeGateway
+from cloud.http.api import Api
+from cloud.services.cabinet_messages import Announcements
+from cloud.services.claims import Claims
+from cloud.services.heartbeats import Heartbeats
+from cloud.services.payment_links import Links
+from cloud.services.reconciliation import Reconciliation
+from cloud.services.refunds import Aftermath
+from cloud.services.releases import Releases
+from cloud.services.settlement import Settlement
+from cloud.services.stripe_events import Purchases
+from cloud.services.sweep import Sweep, Swept
 from cloud.settings import Settings
-from cloud.settlement import Settlement
-from cloud.sqlite_store import SqliteLedger
-from cloud.stripe_gateway import Gateway, StripeGateway
-from cloud.sweep import Sweep, Swept
+from cloud.stores.base import Ledger
+from cloud.stores.sqlite import SqliteLedger
 
 
 class Cloud:

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from cloud.settings import SettingsError, times_of
 from sandbox.broker import BrokerFailed
-from sandbox.memory import Unusable
 from sandbox.ports import PortTaken
+from sandbox.sandbox_state import Unusable
 from sandbox.server import LOOPBACK, Options, Sandbox
 
 

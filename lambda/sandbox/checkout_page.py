@@ -11,7 +11,7 @@ from flask import Flask, Response, jsonify, redirect, render_template, request, 
 from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox import prices
-from sandbox.till import Purchase, Refused, Stage, SwitchedOff, Till, UnknownPurchase
+from sandbox.checkout_port import Purchase, Refused, Stage, SwitchedOff, Till, UnknownPurchase
 
 Answer = AnyResponse | tuple[str | AnyResponse, int]
 

@@ -23,16 +23,16 @@ from urllib.parse import unquote, urlsplit
 
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from cloud.ledger import LedgerUnavailable
 from cloud.settings import Settings, Times
+from cloud.stores.base import LedgerUnavailable
 from cloud.wiring import build
-from sandbox import memory, ports
+from sandbox import ports, sandbox_state
 from sandbox.broker import Account, EmbeddedBroker
+from sandbox.checkout_adapter import StandinTill
 from sandbox.checkout_page import create_page
 from sandbox.gateway import lambda_app
 from sandbox.http_server import HttpServer
-from sandbox.standin_till import StandinTill
-from sandbox.stripe_standin import StripeStandin, create_app
+from sandbox.stripe_simulator import StripeStandin, create_app
 from sandbox.sweeper import Sweeper
 
 log = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class Sandbox:
     def start(self) -> Ready:
         """Starts everything or nothing.
 
-        Raises :class:`~sandbox.ports.PortTaken`, :class:`~sandbox.memory.Unusable` or
+        Raises :class:`~sandbox.ports.PortTaken`, :class:`~sandbox.sandbox_state.Unusable` or
         :class:`~sandbox.broker.BrokerFailed`.
         """
         with ExitStack() as parts:
@@ -94,13 +94,13 @@ class Sandbox:
 
     def _start(self, parts: ExitStack) -> Ready:
         options = self._options
-        parts.enter_context(memory.held(options.data))
-        known = memory.load(options.data)
+        parts.enter_context(sandbox_state.held(options.data))
+        known = sandbox_state.load(options.data)
         api = parts.enter_context(_api_socket(options, known))
         stripe = parts.enter_context(ports.listen_again(LOOPBACK, known.stripe_port))
         known = replace(known, api_port=ports.port_of(api), stripe_port=ports.port_of(stripe))
         mqtt_url, known = self._broker(parts, known)
-        memory.save(options.data, known)
+        sandbox_state.save(options.data, known)
 
         ready = Ready(
             api=_address(_inside(options.host), known.api_port),
@@ -146,7 +146,9 @@ class Sandbox:
         log.info("the cloud listens on %s, for phones %s", ready.api, public_url)
         return ready
 
-    def _broker(self, parts: ExitStack, known: memory.Memory) -> tuple[str, memory.Memory]:
+    def _broker(
+        self, parts: ExitStack, known: sandbox_state.Memory
+    ) -> tuple[str, sandbox_state.Memory]:
         """The broker's address, and the memory with its port."""
         if self._options.mqtt_url:
             return self._options.mqtt_url, known
@@ -163,12 +165,12 @@ def _opening(file: Path) -> Iterator[None]:
     try:
         yield
     except (LedgerUnavailable, sqlite3.Error) as error:
-        raise memory.Unusable(
+        raise sandbox_state.Unusable(
             f"{file} cannot be opened ({error}): move it away, or choose another --data"
         ) from error
 
 
-def _api_socket(options: Options, known: memory.Memory) -> socket.socket:
+def _api_socket(options: Options, known: sandbox_state.Memory) -> socket.socket:
     """Links and the cabinets' config files name the port: it is the same one if it can be."""
     if options.port:
         return ports.listen(options.host, options.port)
@@ -178,7 +180,7 @@ def _api_socket(options: Options, known: memory.Memory) -> socket.socket:
 def _tell_admin(data: Path, ready: Ready, port: int, mqtt_url: str, public_url: str) -> None:
     """Writes ``sandbox.json``, from which ``cloud.admin`` makes the cabinets' config files."""
     broker = urlsplit(mqtt_url)
-    memory.write_private(
+    sandbox_state.write_private(
         data / "sandbox.json",
         asdict(ready)
         | {

@@ -10,13 +10,13 @@ from typing import Any
 
 from stripe import WebhookSignature
 
-from cloud import tokens
-from cloud.core.machines import Machine
+from cloud.core.cabinets import Machine
 from cloud.core.orders import Order
 from cloud.core.prices import Bonus, PriceList
-from cloud.ledger import Ledger
+from cloud.http import cabinet_auth
 from cloud.settings import Settings
-from cloud.sqlite_store import SqliteLedger
+from cloud.stores.base import Ledger
+from cloud.stores.sqlite import SqliteLedger
 from cloud.wiring import Cloud
 from tests.fakes.publisher import FakePublisher
 from tests.fakes.stripe import FakeStripe
@@ -45,7 +45,7 @@ class Arcade:
         self.add_cabinet("cab001")
 
     def add_cabinet(self, machine_id: str, prices: PriceList | None = None) -> None:
-        token, digest = tokens.new(machine_id)
+        token, digest = cabinet_auth.new(machine_id)
         self.tokens[machine_id] = token
         prices = prices or PriceList(100, "USD", (Bonus(5, 6),))
         assert self.ledger.insert(Machine(machine_id, f"The {machine_id}", digest, prices))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kiosk.core import screens
-from kiosk.core.cabinet import Moment, Rules, State, advance, next_due
+from kiosk.core.cabinet.rules import Moment, Rules, State, advance, next_due
 from kiosk.core.effects import (
     Acknowledge,
     Announce,

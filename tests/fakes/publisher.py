@@ -6,12 +6,12 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from cloud.publisher import PublishFailed
+from cloud.adapters.publisher import PublishFailed
 
 
 @dataclass
 class FakePublisher:
-    """Implements ``cloud.publisher.Publisher``; with ``broken`` no message gets through."""
+    """A ``cloud.adapters.publisher.Publisher``; with ``broken`` no message gets through."""
 
     broken: bool = False
     sent: list[tuple[str, bytes]] = field(default_factory=list)

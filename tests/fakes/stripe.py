@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from cloud.adapters.stripe_gateway import StripeRefused, StripeUnavailable
 from cloud.core.payments import Completed, Intent, Payment, Undelivered
-from cloud.stripe_gateway import StripeRefused, StripeUnavailable
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ class Account:
 
 @dataclass
 class FakeStripe:
-    """Implements ``cloud.stripe_gateway.Gateway``.
+    """Implements ``cloud.adapters.stripe_gateway.Gateway``.
 
     ``trouble`` is asked before and after the effect of each call, with the call's name and
     ``"before"`` or ``"after"``; it may raise, as a network does.

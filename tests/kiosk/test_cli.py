@@ -13,11 +13,11 @@ import pytest
 
 import kiosk
 from kiosk import cli
-from kiosk.config import Config
+from kiosk.config.schema import Config
 from kiosk.core.entries import Entry, Kind
 from kiosk.errors import KioskError
 from kiosk.hardware import RelayError
-from kiosk.journal import Journal
+from kiosk.journal.store import Journal
 
 TOKEN = "token-0123456789-secret"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from kiosk import config
-from kiosk.config import Config, ConfigError
+from kiosk.config import schema
+from kiosk.config.schema import Config, ConfigError
 
 EXAMPLE = Path(__file__).parents[2] / "assets" / "kiosk.example.toml"
 TOKEN = "token-0123456789-secret"
@@ -55,7 +55,7 @@ def changed(section: str, line: str) -> str:
 
 def problems(path: Path) -> tuple[str, ...]:
     with pytest.raises(ConfigError) as caught:
-        config.load(path)
+        schema.load(path)
     assert str(caught.value) == "\n".join(caught.value.problems)
     return caught.value.problems
 
@@ -68,7 +68,7 @@ def only_problem(path: Path) -> str:
 
 
 def test_what_is_not_said_has_its_default(write: Write) -> None:
-    found = config.load(write(SMALLEST))
+    found = schema.load(write(SMALLEST))
     assert found.cabinet.name == "cab001"
     assert found.cloud.timeout_s == 5.0
     assert found.broker.tls
@@ -96,25 +96,25 @@ def test_what_is_not_said_has_its_default(write: Write) -> None:
 
 
 def test_without_tls_the_port_is_the_plain_one(write: Write) -> None:
-    assert config.load(write(changed("broker", "tls = false"))).broker.port == 1883
+    assert schema.load(write(changed("broker", "tls = false"))).broker.port == 1883
 
 
 def test_the_example_says_every_key_and_its_default(write: Write) -> None:
     text = EXAMPLE.read_text()
-    example = config.load(write(text))
+    example = schema.load(write(text))
     shown = dict(re.findall(r"(?m)^# (\w+) = .*?()$", text)) | dict(
         re.findall(r"(?m)^(\w+) = .*?()$", text)
     )
-    keys = [key for name in Config.model_fields for key in config.keys(name)]
+    keys = [key for name in Config.model_fields for key in schema.keys(name)]
     assert sorted(shown) == sorted(set(keys))
 
     # Taken at its word, a key behind a # changes nothing; these have no default to show.
     free = ("ca_file", "record", "width", "height", "logo", "reel")
     spelled = re.sub(rf"(?m)^# (?!{'|'.join(free)})(\w+ = )", r"\1", text)
     assert spelled.count("\n# ") < text.count("\n# ")
-    assert config.load(write(spelled)) == example
+    assert schema.load(write(spelled)) == example
 
-    smallest = config.load(write(SMALLEST))
+    smallest = schema.load(write(SMALLEST))
     for name in ("journal", "screen", "sound", "rules", "mirror", "log"):
         assert getattr(example, name) == getattr(smallest, name)
 
@@ -127,7 +127,7 @@ def test_what_has_no_default_to_show_is_shown_as_the_file_may_say_it(
     text = EXAMPLE.read_text().replace("/etc/arcade-kiosk/ca.pem", str(ca_file))
     text = text.replace('driver = "gpio"', 'driver = "simulated"')
     free = r"(?m)^# (ca_file|record|width|height|logo|reel)( = )"
-    found = config.load(write(re.sub(free, r"\1\2", text)))
+    found = schema.load(write(re.sub(free, r"\1\2", text)))
     assert (found.screen.logo, found.screen.reel) == (
         Path("/etc/arcade-kiosk/logo.png"),
         Path("/etc/arcade-kiosk/reel"),
@@ -138,13 +138,13 @@ def test_what_has_no_default_to_show_is_shown_as_the_file_may_say_it(
 
 
 def test_the_file_of_cloud_admin_is_understood(write: Write, tmp_path: Path) -> None:
-    from cloud import cabinet_config
+    from cloud.cli import cabinet_config
 
     for journal_dir in (None, tmp_path):
         around = cabinet_config.at_broker(
             "mqtt://127.0.0.1:41883", "http://127.0.0.1:8000", "cab001", "a b\\c\"d'é", journal_dir
         )
-        found = config.load(write(cabinet_config.text("cab001", 'The "Cave"', TOKEN, around)))
+        found = schema.load(write(cabinet_config.text("cab001", 'The "Cave"', TOKEN, around)))
         assert found.cabinet.name == 'The "Cave"'
         assert found.broker.port == 41883
         assert found.broker.password.get_secret_value() == "a b\\c\"d'é"
@@ -310,7 +310,7 @@ def test_a_ca_file_without_tls_is_named(write: Write) -> None:
     "url", ["http://127.0.0.1:8000", "http://localhost:1", "http://[::1]:1/prod", "https://a/b/"]
 )
 def test_an_address_that_is_safe_is_taken_without_its_last_slash(write: Write, url: str) -> None:
-    assert config.load(write(changed("cloud", f'url = "{url}"'))).cloud.url == url.rstrip("/")
+    assert schema.load(write(changed("cloud", f'url = "{url}"'))).cloud.url == url.rstrip("/")
 
 
 @pytest.mark.parametrize(
@@ -325,7 +325,7 @@ def test_an_address_that_is_safe_is_taken_without_its_last_slash(write: Write, u
 def test_the_mirror_listens_where_it_is_told(
     write: Write, listen: str, address: tuple[str, int] | None
 ) -> None:
-    assert config.load(write(changed("mirror", f'listen = "{listen}"'))).mirror.address == address
+    assert schema.load(write(changed("mirror", f'listen = "{listen}"'))).mirror.address == address
 
 
 @pytest.mark.parametrize(
@@ -344,15 +344,15 @@ def test_the_mirror_listens_where_it_is_told(
 )
 def test_no_error_shows_a_secret(write: Write, section: str, line: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        config.load(write(changed(section, line)))
+        schema.load(write(changed(section, line)))
     told = f"{caught.value}{caught.value!r}{caught.value.__cause__!r}"
     assert "5e11a" not in told
     assert TOKEN not in told
 
 
 def test_neither_the_summary_nor_a_print_shows_a_secret(write: Write) -> None:
-    found = config.load(write(SMALLEST))
-    told = config.summary(found) + repr(found) + str(found)
+    found = schema.load(write(SMALLEST))
+    told = schema.summary(found) + repr(found) + str(found)
     assert TOKEN not in told
     assert "pass-the-word" not in told
     assert "token = **********" in told
@@ -360,7 +360,7 @@ def test_neither_the_summary_nor_a_print_shows_a_secret(write: Write) -> None:
 
 
 def test_a_config_does_not_change(write: Write) -> None:
-    found = config.load(write(SMALLEST))
+    found = schema.load(write(SMALLEST))
     with pytest.raises(ValidationError, match="frozen"):
         found.relay.on_ms = 1000
 
@@ -413,24 +413,24 @@ def test_what_is_no_toml_is_told_with_its_place(write: Write, text: str, told: s
 
 def test_a_file_that_others_may_read_is_a_warning(write: Write) -> None:
     path = write(SMALLEST)
-    found = config.load(path)
-    assert config.warnings(path, found) == ()
+    found = schema.load(path)
+    assert schema.warnings(path, found) == ()
     for mode in (0o640, 0o604):
         path.chmod(mode)
-        (warning,) = config.warnings(path, found)
+        (warning,) = schema.warnings(path, found)
         assert warning.endswith(f"chmod 600 {path}")
 
 
 def test_a_password_in_the_clear_is_a_warning(write: Write) -> None:
     path = write(changed("broker", "tls = false"))
-    (warning,) = config.warnings(path, config.load(path))
+    (warning,) = schema.warnings(path, schema.load(path))
     assert "the broker's password travels in the clear" in warning
     path = write(path.read_text().replace("mqtt.example.com", "127.0.0.1"))
-    assert config.warnings(path, config.load(path)) == ()
+    assert schema.warnings(path, schema.load(path)) == ()
 
 
 @pytest.mark.parametrize("section", Config.model_fields)
 def test_every_key_is_explained_in_a_line(section: str) -> None:
-    for key, told in config.keys(section).items():
+    for key, told in schema.keys(section).items():
         assert told, key
         assert "\n" not in told

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kiosk.core.cabinet import Rules
+from kiosk.core.cabinet.rules import Rules
 from kiosk.core.effects import Call
 from kiosk.core.entries import Entry, Kind
 from kiosk.core.events import Answered, BrokerUp, MessageArrived, Receipt, Tick
@@ -18,7 +18,7 @@ from kiosk.core.view import Screen
 from kiosk.engine import Engine, Inbox
 from kiosk.hardware import RelayError
 from kiosk.hardware.simulated import SimulatedRelay
-from kiosk.journal import Journal, JournalError
+from kiosk.journal.store import Journal, JournalError
 from tests.fakes.bench import OFFER
 
 

@@ -37,17 +37,16 @@ DOORS = {"open", "print", "input", "exec", "eval", "__import__"}
 # The only places that know a library, folders with a slash at their end.
 PLACES = {
     "RPi": {"kiosk/hardware/gpio.py"},
-    "aws_lambda_powertools": {"lambda/cloud/api.py"},
+    "aws_lambda_powertools": {"lambda/cloud/http/api.py"},
     "babel": {"kiosk/display/catalogue.py", "kiosk/display/money.py"},
-    "paho": {"kiosk/broker.py", "lambda/cloud/mqtt_publisher.py"},
-    "pydantic": {"kiosk/config.py", "kiosk/display/theme.py"},
-    # The mirror sends the picture that the display drew.
-    "pygame": {"kiosk/display/", "kiosk/mirror.py", "kiosk/sounds.py"},
-    "requests": {"kiosk/cloud_client.py"},
+    "paho": {"kiosk/adapters/broker.py", "lambda/cloud/adapters/mqtt_publisher.py"},
+    "pydantic": {"kiosk/config/schema.py", "kiosk/display/theme.py"},
+    "pygame": {"kiosk/display/"},
+    "requests": {"kiosk/adapters/cloud_client.py"},
     "segno": {"kiosk/display/qr.py"},
-    "sqlite3": {"kiosk/journal.py", "lambda/cloud/sqlite_store.py"},
+    "sqlite3": {"kiosk/journal/store.py", "lambda/cloud/stores/sqlite.py"},
     # To check a signature is no I/O, but how is known to Stripe's library.
-    "stripe": {"lambda/cloud/stripe_gateway.py", "lambda/cloud/signatures.py"},
+    "stripe": {"lambda/cloud/adapters/stripe_gateway.py", "lambda/cloud/http/webhook_signature.py"},
     "zxingcpp": {"kiosk/display/qr.py"},
 }
 
@@ -142,27 +141,27 @@ def test_a_tree_that_keeps_the_rules_has_no_violations(obedient: Path) -> None:
     [
         ("kiosk/app.py", "from cloud import money", "kiosk stands alone"),
         ("kiosk/app.py", "def late():\n    import sandbox.server", "kiosk stands alone"),
-        ("lambda/cloud/api.py", "from kiosk.core import till", "cloud stands alone"),
-        ("lambda/cloud/api.py", "from tests.fakes import arcade", "cloud stands alone"),
+        ("lambda/cloud/http/api.py", "from kiosk.core import till", "cloud stands alone"),
+        ("lambda/cloud/http/api.py", "from tests.fakes import arcade", "cloud stands alone"),
         ("kiosk/app.py", "from . import engine", "imports are absolute"),
-        ("kiosk/core/till.py", "import time", "the core is pure"),
-        ("kiosk/core/till.py", "import threading", "the core is pure"),
-        ("kiosk/core/till.py", "from pathlib import Path", "the core is pure"),
-        ("kiosk/core/till.py", "from kiosk.journal import Journal", "the core is pure"),
-        ("kiosk/core/till.py", "from kiosk import engine", "the core is pure"),
+        ("kiosk/core/order_book.py", "import time", "the core is pure"),
+        ("kiosk/core/order_book.py", "import threading", "the core is pure"),
+        ("kiosk/core/order_book.py", "from pathlib import Path", "the core is pure"),
+        ("kiosk/core/order_book.py", "from kiosk.journal.store import Journal", "the core is pure"),
+        ("kiosk/core/order_book.py", "from kiosk import engine", "the core is pure"),
         ("lambda/cloud/core/orders.py", "import random", "the core is pure"),
         ("lambda/cloud/core/orders.py", "import requests", "the core is pure"),
-        ("lambda/cloud/core/orders.py", "from cloud.ledger import Ledger", "the core is pure"),
-        ("kiosk/core/till.py", "from datetime import datetime\ndatetime.now()", "calls now"),
-        ("kiosk/core/till.py", "open('journal')", "calls open"),
+        ("lambda/cloud/core/orders.py", "from cloud.stores.base import Ledger", "the core is pure"),
+        ("kiosk/core/order_book.py", "from datetime import datetime\ndatetime.now()", "calls now"),
+        ("kiosk/core/order_book.py", "open('journal')", "calls open"),
         ("kiosk/engine.py", "from RPi import GPIO", "kiosk/hardware/gpio.py"),
         ("kiosk/engine.py", "importlib.import_module('RPi.GPIO')", "kiosk/hardware/gpio.py"),
         ("kiosk/engine.py", "import pygame.display", "kiosk/display/"),
-        ("kiosk/engine.py", "import paho.mqtt.client", "kiosk/broker.py"),
-        ("kiosk/engine.py", "import requests", "kiosk/cloud_client.py"),
-        ("kiosk/engine.py", "import sqlite3", "kiosk/journal.py"),
-        ("lambda/cloud/sweep.py", "import stripe", "stripe_gateway.py"),
-        ("lambda/cloud/sweep.py", "from sqlite3 import connect", "sqlite_store.py"),
+        ("kiosk/engine.py", "import paho.mqtt.client", "kiosk/adapters/broker.py"),
+        ("kiosk/engine.py", "import requests", "kiosk/adapters/cloud_client.py"),
+        ("kiosk/engine.py", "import sqlite3", "kiosk/journal/store.py"),
+        ("lambda/cloud/services/sweep.py", "import stripe", "stripe_gateway.py"),
+        ("lambda/cloud/services/sweep.py", "from sqlite3 import connect", "stores/sqlite.py"),
     ],
 )
 def test_a_planted_violation_is_found(obedient: Path, file: str, code: str, told: str) -> None:
@@ -177,6 +176,6 @@ def test_a_planted_violation_is_found(obedient: Path, file: str, code: str, told
 
 
 def test_a_place_that_does_not_use_its_library_is_found(obedient: Path) -> None:
-    (obedient / "kiosk/journal.py").write_text("")
+    (obedient / "kiosk/journal/store.py").write_text("")
     [found] = violations(obedient)
-    assert found.startswith("kiosk/journal.py imports no sqlite3")
+    assert found.startswith("kiosk/journal/store.py imports no sqlite3")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cloud import admin
+from cloud.cli import admin
 from demo import __main__ as demo
 from kiosk import cli
 from sandbox import __main__ as sandbox

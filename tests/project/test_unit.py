@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kiosk.cli import main
-from kiosk.config import JournalConfig
+from kiosk.config.schema import JournalConfig
 
 PROGRAM = "/opt/arcade-kiosk/bin/kiosk"
 

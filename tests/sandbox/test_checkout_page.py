@@ -18,8 +18,8 @@ from werkzeug.wrappers import Response
 
 from sandbox import ports
 from sandbox.checkout_page import CARDS, create_page
+from sandbox.checkout_port import Purchase, Refused, Stage, SwitchedOff, UnknownPurchase
 from sandbox.http_server import HttpServer
-from sandbox.till import Purchase, Refused, Stage, SwitchedOff, UnknownPurchase
 
 PAYS, DECLINED, NO_FUNDS = (card.number for card in CARDS)
 OPEN = Purchase(

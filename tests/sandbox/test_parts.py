@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 
-from sandbox import memory, ports, prices
+from sandbox import ports, prices, sandbox_state
 from sandbox.http_server import HttpServer
 from sandbox.sweeper import Sweeper
 
@@ -43,17 +43,17 @@ def test_an_address_of_another_machine_is_refused(host: str) -> None:
 
 
 def test_secrets_are_made_once_and_kept_private(tmp_path: Path) -> None:
-    made = memory.load(tmp_path)
-    memory.save(tmp_path, made)
-    assert memory.load(tmp_path) == made
-    assert memory.fresh() != made
+    made = sandbox_state.load(tmp_path)
+    sandbox_state.save(tmp_path, made)
+    assert sandbox_state.load(tmp_path) == made
+    assert sandbox_state.fresh() != made
     assert [p.stat().st_mode & 0o777 for p in tmp_path.iterdir()] == [0o600]
 
 
 def test_a_file_that_others_could_read_is_not_written_into(tmp_path: Path) -> None:
     (tmp_path / "memory.json.new").write_text("left by a crash")
     (tmp_path / "memory.json.new").chmod(0o644)
-    memory.save(tmp_path, memory.fresh())
+    sandbox_state.save(tmp_path, sandbox_state.fresh())
     assert (tmp_path / "memory.json").stat().st_mode & 0o777 == 0o600
 
 
@@ -84,33 +84,38 @@ GOOD = {
 def test_a_memory_that_cannot_be_read_is_named_and_kept(tmp_path: Path, text: str) -> None:
     file = tmp_path / "memory.json"
     file.write_text(text, "latin-1")
-    with pytest.raises(memory.Unusable, match=r"memory\.json cannot be read .*: delete it"):
-        memory.load(tmp_path)
+    with pytest.raises(sandbox_state.Unusable, match=r"memory\.json cannot be read .*: delete it"):
+        sandbox_state.load(tmp_path)
     assert file.read_text("latin-1") == text
 
 
 def test_a_good_memory_is_read(tmp_path: Path) -> None:
     (tmp_path / "memory.json").write_text(json.dumps(GOOD))
-    assert memory.load(tmp_path).mqtt_port == 3
+    assert sandbox_state.load(tmp_path).mqtt_port == 3
 
 
 def test_two_sandboxes_do_not_share_a_folder(tmp_path: Path) -> None:
-    with memory.held(tmp_path), pytest.raises(memory.Unusable, match="another sandbox uses"):
-        memory.held(tmp_path).__enter__()
-    with memory.held(tmp_path):
+    with (
+        sandbox_state.held(tmp_path),
+        pytest.raises(sandbox_state.Unusable, match="another sandbox uses"),
+    ):
+        sandbox_state.held(tmp_path).__enter__()
+    with sandbox_state.held(tmp_path):
         pass
 
 
 def test_what_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "memory.json.new").mkdir()  # nothing can be written where a folder is
-    with pytest.raises(memory.Unusable, match=rf"^{tmp_path} cannot be written to"):
-        memory.save(tmp_path, memory.fresh())
+    with pytest.raises(sandbox_state.Unusable, match=rf"^{tmp_path} cannot be written to"):
+        sandbox_state.save(tmp_path, sandbox_state.fresh())
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(memory.Unusable, match=r"cannot be written to .*choose another --data"):
-        memory.held(tmp_path / "file" / "folder").__enter__()
+    with pytest.raises(
+        sandbox_state.Unusable, match=r"cannot be written to .*choose another --data"
+    ):
+        sandbox_state.held(tmp_path / "file" / "folder").__enter__()
 
 
 class Slow:

@@ -24,7 +24,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from stripe import StripeClient
 
 from sandbox.__main__ import main
-from sandbox.memory import Unusable
+from sandbox.sandbox_state import Unusable
 from sandbox.server import Options, Sandbox
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from kiosk.core.cabinet import Rules
+from kiosk.core.cabinet.rules import Rules
 from kiosk.core.effects import Call
 from kiosk.core.entries import Entry
 from kiosk.core.events import (
@@ -24,7 +24,7 @@ from kiosk.core.events import (
 from kiosk.engine import Engine, Inbox
 from kiosk.errors import KioskError
 from kiosk.hardware import RelayError
-from kiosk.journal import Journal
+from kiosk.journal.store import Journal
 from tests.simulation.cloudside import EPOCH, CloudSide
 from tests.simulation.world import PowerCut, World
 

@@ -10,16 +10,16 @@ from typing import Any, Protocol
 
 from stripe import WebhookSignature
 
-from cloud import tokens
-from cloud.core.books import Finding
-from cloud.core.machines import Incident, Link, Machine, Presence
+from cloud.adapters.publisher import PublishFailed
+from cloud.adapters.stripe_gateway import StripeUnavailable
+from cloud.core.cabinets import Incident, Link, Machine, Presence
 from cloud.core.orders import Order
 from cloud.core.prices import Bonus, PriceList
-from cloud.ledger import LedgerUnavailable
-from cloud.publisher import PublishFailed
+from cloud.core.reconciliation import Finding
+from cloud.http import cabinet_auth
 from cloud.settings import Settings, Times
-from cloud.sqlite_store import SqliteLedger
-from cloud.stripe_gateway import StripeUnavailable
+from cloud.stores.base import LedgerUnavailable
+from cloud.stores.sqlite import SqliteLedger
 from cloud.wiring import Cloud
 from tests.fakes.stripe import FakeStripe
 from tests.simulation.world import PowerCut, World
@@ -134,7 +134,7 @@ class CloudSide:
 
     def add_cabinet(self, machine_id: str) -> str:
         """Adds a cabinet; returns its token."""
-        token, digest = tokens.new(machine_id)
+        token, digest = cabinet_auth.new(machine_id)
         prices = PriceList(100, "USD", (Bonus(5, 6),))
         self.ledger._inner.insert(Machine(machine_id, machine_id, digest, prices))
         return token

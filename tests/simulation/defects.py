@@ -9,16 +9,19 @@ from typing import Any
 
 import pytest
 
-from cloud import api, purchases, settlement, sqlite_store, sweep
+from cloud.adapters.stripe_gateway import StripeUnavailable
 from cloud.core import orders
 from cloud.core.orders import Order, OrderState
-from cloud.stripe_gateway import StripeUnavailable
+from cloud.http import api
+from cloud.services import settlement, stripe_events, sweep
+from cloud.stores import sqlite
 from kiosk import engine
-from kiosk.core import cabinet, till
+from kiosk.core import order_book
+from kiosk.core.cabinet import rules
 from kiosk.core.effects import Acknowledge, Append, Effect, Pulse
 from kiosk.core.entries import Entry, Kind
-from kiosk.core.till import Till
-from kiosk.journal import Journal
+from kiosk.core.order_book import Till
+from kiosk.journal.store import Journal
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 DEFECTS: dict[str, Plant] = {}
@@ -47,16 +50,16 @@ def _acknowledge_first(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @defect("a hint makes pulses without a claim")
 def _pulse_without_claim(monkeypatch: pytest.MonkeyPatch) -> None:
-    hint = cabinet._Step._hint
+    hint = rules._Step._hint
 
-    def trusting(self: cabinet._Step, order_id: str) -> None:
+    def trusting(self: rules._Step, order_id: str) -> None:
         new = not self.state.book.knows(order_id)
         hint(self, order_id)
         if new and order_id in self.state.book.jobs:
             self._write(Entry(Kind.CLAIMED, order_id, credits=1, pulses=1))
             self._set(confirmed=self.state.confirmed | {order_id})
 
-    monkeypatch.setattr(cabinet._Step, "_hint", trusting)
+    monkeypatch.setattr(rules._Step, "_hint", trusting)
 
 
 @defect("the relay closes before its line is written")
@@ -83,7 +86,7 @@ def _power_is_eternal(monkeypatch: pytest.MonkeyPatch) -> None:
 @defect("an order that a lost journal held is never settled")
 def _lost_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     # The hold would run out after days, so the ledger finds an end; but not this cabinet.
-    monkeypatch.setattr(cabinet._Step, "_found", lambda _self, _order: None)
+    monkeypatch.setattr(rules._Step, "_found", lambda _self, _order: None)
 
 
 @defect("a refund carries no idempotency key and looks at nothing")
@@ -101,38 +104,38 @@ def _no_key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @defect("the ledger replaces an order without its condition")
 def _no_condition(monkeypatch: pytest.MonkeyPatch) -> None:
-    strict = sqlite_store.SqliteLedger.replace
+    strict = sqlite.SqliteLedger.replace
 
-    def lax(self: sqlite_store.SqliteLedger, old: Any, new: Any) -> bool:
+    def lax(self: sqlite.SqliteLedger, old: Any, new: Any) -> bool:
         stored = self.order(old.order_id) if isinstance(old, Order) else None
         return strict(self, stored or old, new)
 
-    monkeypatch.setattr(sqlite_store.SqliteLedger, "replace", lax)
+    monkeypatch.setattr(sqlite.SqliteLedger, "replace", lax)
 
 
 @defect("a restart forgets the pulse that was under way, and makes it again")
 def _repeat_a_pulse(monkeypatch: pytest.MonkeyPatch) -> None:
-    fold = till.fold
+    fold = order_book.fold
 
     def forgetful(entries: Any) -> Till:
         book = fold(entries)
         jobs = {name: replace(job, begun=job.made) for name, job in book.jobs.items()}
         return replace(book, jobs=jobs)
 
-    monkeypatch.setattr(till, "fold", forgetful)
+    monkeypatch.setattr(order_book, "fold", forgetful)
 
 
 @defect("a settle that got no answer is not sent again")
 def _settle_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    away = cabinet._Step._cloud_is_away
+    away = rules._Step._cloud_is_away
 
-    def careless(self: cabinet._Step, name: str, reason: str) -> None:
+    def careless(self: rules._Step, name: str, reason: str) -> None:
         away(self, name, reason)
         kind, _, order_id = name.partition(" ")
         if kind == "settle" and self.state.journal_ready and order_id in self.state.book.jobs:
             self._write(Entry(Kind.SETTLED, order_id))
 
-    monkeypatch.setattr(cabinet._Step, "_cloud_is_away", careless)
+    monkeypatch.setattr(rules._Step, "_cloud_is_away", careless)
 
 
 @defect("every webhook is answered with 200, also if nothing was stored")
@@ -150,10 +153,10 @@ def _always_200(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @defect("an event that comes again makes its order again")
 def _insert_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    paid = purchases.Purchases._paid
-    insert = sqlite_store.SqliteLedger.insert
+    paid = stripe_events.Purchases._paid
+    insert = sqlite.SqliteLedger.insert
 
-    def forgetful(self: purchases.Purchases, event: Any) -> str:
+    def forgetful(self: stripe_events.Purchases, event: Any) -> str:
         known = self._ledger.order
         self._ledger.order = lambda order_id: None  # type: ignore[method-assign]
         try:
@@ -161,12 +164,12 @@ def _insert_again(monkeypatch: pytest.MonkeyPatch) -> None:
         finally:
             self._ledger.order = known  # type: ignore[method-assign]
 
-    def overwrite(self: sqlite_store.SqliteLedger, item: Any) -> bool:
+    def overwrite(self: sqlite.SqliteLedger, item: Any) -> bool:
         stored = self.order(item.order_id) if isinstance(item, Order) else None
         return self.replace(stored, item) if stored else insert(self, item)
 
-    monkeypatch.setattr(purchases.Purchases, "_paid", forgetful)
-    monkeypatch.setattr(sqlite_store.SqliteLedger, "insert", overwrite)
+    monkeypatch.setattr(stripe_events.Purchases, "_paid", forgetful)
+    monkeypatch.setattr(sqlite.SqliteLedger, "insert", overwrite)
 
 
 @defect("the whole amount is charged, however few pulses were made")
@@ -178,13 +181,13 @@ def _charge_all(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @defect("an ambiguous pulse is charged")
 def _charge_ambiguous(monkeypatch: pytest.MonkeyPatch) -> None:
-    settle = cabinet._Step._settle
+    settle = rules._Step._settle
 
-    def greedy(self: cabinet._Step, job: Any) -> None:
+    def greedy(self: rules._Step, job: Any) -> None:
         self.rules = replace(self.rules, charge_ambiguous=True)
         settle(self, job)
 
-    monkeypatch.setattr(cabinet._Step, "_settle", greedy)
+    monkeypatch.setattr(rules._Step, "_settle", greedy)
 
 
 @defect("the sweep does not finish what a crash left")
@@ -214,13 +217,13 @@ def _settled_on_trust(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @defect("a restart goes on without asking the cloud how old the order is")
 def _resume_blindly(monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = cabinet._Step._journal_opened
+    opened = rules._Step._journal_opened
 
-    def confident(self: cabinet._Step, event: Any) -> None:
+    def confident(self: rules._Step, event: Any) -> None:
         opened(self, event)
         self._set(confirmed=frozenset(self.state.book.jobs))
 
-    monkeypatch.setattr(cabinet._Step, "_journal_opened", confident)
+    monkeypatch.setattr(rules._Step, "_journal_opened", confident)
 
 
 @defect("a line that could not be written is taken for written")

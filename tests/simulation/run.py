@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cloud.core.orders import OrderState
 from kiosk.core.entries import Kind
-from kiosk.core.till import BadLine
+from kiosk.core.order_book import BadLine
 from tests.simulation import invariants
 from tests.simulation.cabinetside import Cabinet, SimulatedBroker
 from tests.simulation.cloudside import CloudSide

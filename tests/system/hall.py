@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import requests
 
 from cloud.core.orders import FINISHED, Order
-from cloud.sqlite_store import SqliteLedger
+from cloud.stores.sqlite import SqliteLedger
 from demo import player
 from demo.processes import Child
 from sandbox import ports

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.load import load
-from cloud.sqlite_store import SqliteLedger
+from cloud.stores.sqlite import SqliteLedger
 
 
 def test_many_cabinets_over_a_broker_restart_lose_and_double_nothing() -> None:

@@ -15,7 +15,7 @@ from types import ModuleType
 import pytest
 
 from kiosk import hardware
-from kiosk.config import RelayConfig
+from kiosk.config.schema import RelayConfig
 from kiosk.hardware import Relay, RelayError
 from kiosk.hardware.gpio import GpioRelay
 from kiosk.hardware.simulated import Edge, SimulatedRelay

@@ -1,0 +1,1 @@
+"""Broker, cloud, network and clock: what the engine reaches the outside with."""

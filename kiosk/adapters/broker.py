@@ -1,0 +1,347 @@
+"""The connection to the MQTT broker. The only module of the kiosk that knows paho.
+
+One thread owns paho's client and does everything with it; other threads leave it a note. So an
+acknowledgement can be told from one for a connection that is gone, and whatever paho raises ends a
+connection, never the thread.
+
+The session outlives its connections: the client id is the cabinet's own and no session is clean,
+so the broker keeps what was not acknowledged and sends it again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import selectors
+import socket
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.reasoncodes import ReasonCode
+
+from kiosk.adapters.network import unreachable
+from kiosk.config.schema import BrokerConfig
+from kiosk.core.cabinet.rules import backoff
+from kiosk.core.events import BrokerDown, BrokerUp, MessageArrived, Receipt
+from kiosk.errors import KioskError
+
+log = logging.getLogger(__name__)
+
+_KINDS = ("coinpulse", "gameover", "payment")
+_ANSWER_S = 10.0  # from the TCP connection to the granted subscriptions
+_FAREWELL_S = 1.0
+_LOOK_S = 1.0  # how often the keep-alive is looked after
+
+# What a CONNACK of MQTT 3.1.1 refuses with, as paho numbers it.
+_REFUSALS = {
+    133: "it does not accept the client id",
+    134: "check username and password in [broker]",
+    135: "check username and password in [broker]",
+    136: "it is out of service",
+}
+
+
+class BrokerError(KioskError):
+    """The connection cannot even be prepared."""
+
+
+class Broker:
+    """Tells ``put`` of the connection and of each message, from its own thread.
+
+    It never gives up: it tries again after 1 s, 2 s … 30 s at the most, each cut by chance.
+    ``wait`` turns the number of failures in a row into seconds. Raises :class:`BrokerError` if
+    the config's ``ca_file`` holds no certificate.
+    """
+
+    def __init__(
+        self,
+        settings: BrokerConfig,
+        machine_id: str,
+        put: Callable[[BrokerUp | BrokerDown | MessageArrived], None],
+        wait: Callable[[int], float] = lambda tries: backoff(tries, random.random()),
+    ) -> None:
+        self._machine_id = machine_id
+        self._put = put
+        self._wait = wait
+        self._what = f"the broker {settings.host}:{settings.port}"
+        self._no_mqtt = f"{self._what} does not speak MQTT 3.1.1: check host and port in [broker]"
+        self._topics = [f"arcade/machine/{machine_id}/{kind}" for kind in _KINDS]
+        self._status_topic = f"arcade/machine/{machine_id}/status"
+        self._context = _tls(settings.ca_file) if settings.tls else None
+        self._client = self._prepare(settings)
+        # The notes of other threads, and a byte to wake ours for each.
+        self._notes: deque[Callable[[], None]] = deque()
+        self._bell, self._button = socket.socketpair()
+        self._bell.setblocking(False)
+        self._button.setblocking(False)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
+        # Only the thread touches these.
+        self._connection = 0
+        self._accepted = False
+        self._up = False
+        self._refused = ""
+        self._told = ""
+
+    def start(self) -> None:
+        """Begins to connect, and returns at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Says goodbye if it can, and ends the thread; within 3 s, whatever the network does."""
+        self._stopping.set()
+        self._wake()
+        if self._thread.is_alive():
+            self._thread.join(3.0)
+        if not self._thread.is_alive():
+            self._bell.close()
+            self._button.close()
+
+    def ack(self, receipt: object) -> None:
+        """Acknowledges a message. One of an earlier connection comes again, and is left alone."""
+        if not isinstance(receipt, Receipt):
+            raise TypeError(f"{receipt!r} is no receipt of this broker")
+        self._leave(lambda: self._ack(receipt))
+
+    def publish(self, topic: str, payload: bytes, retain: bool) -> None:
+        """Sends a message with QoS 1, now or when there is a connection again."""
+        self._leave(lambda: self._publish(topic, payload, retain))
+
+    def announce(self, status: str) -> None:
+        """Publishes the cabinet's retained status."""
+        self.publish(self._status_topic, self._status(status), retain=True)
+
+    def _prepare(self, settings: BrokerConfig) -> mqtt.Client:
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=f"cabinet-{self._machine_id}",
+            clean_session=False,
+            protocol=mqtt.MQTTv311,
+            # We connect again ourselves; paho would also fall back to MQTT 3.1 by itself.
+            reconnect_on_failure=False,
+            manual_ack=True,
+        )
+        client.username_pw_set(
+            settings.username or self._machine_id, settings.password.get_secret_value()
+        )
+        if self._context is not None:
+            client.tls_set_context(self._context)
+        client.will_set(self._status_topic, self._status("offline"), qos=1, retain=True)
+        client.max_queued_messages_set(100)
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        client.connect_async(settings.host, settings.port, keepalive=settings.keepalive_s)
+        return client
+
+    def _status(self, status: str) -> bytes:
+        return json.dumps({"machineId": self._machine_id, "status": status}).encode()
+
+    # Any thread
+
+    def _leave(self, note: Callable[[], None]) -> None:
+        self._notes.append(note)
+        self._wake()
+
+    def _wake(self) -> None:
+        # A full pipe wakes the thread as well as one more byte, and a closed one has no thread.
+        with suppress(OSError):
+            self._button.send(b"!")
+
+    # The thread
+
+    def _run(self) -> None:
+        tries = 0
+        while not self._stopping.is_set():
+            self._connection += 1
+            self._accepted = self._up = False
+            self._refused = ""
+            reason = self._connect_and_serve()
+            if self._stopping.is_set():
+                return
+            tries = 1 if self._up else tries + 1
+            self._tell_down(reason)
+            self._stopping.wait(self._wait(tries))
+
+    def _tell_down(self, reason: str) -> None:
+        """Each reason once: trying again is no news."""
+        if reason != self._told:
+            self._told = reason
+            self._put(BrokerDown(reason))
+
+    def _connect_and_serve(self) -> str:
+        """One connection, from its beginning to its end; returns why it ended."""
+        try:
+            self._client.reconnect()
+            ended = self._serve()
+        except OSError as error:
+            return unreachable(self._what, error)
+        except Exception as error:  # paho raises all sorts for what is no MQTT
+            log.debug("paho failed", exc_info=error)
+            return self._no_mqtt
+        finally:
+            self._hang_up()
+        return self._refused or ended or self._why_it_ended()
+
+    def _why_it_ended(self) -> str:
+        """What the other side meant by it, going by how far we had come."""
+        if self._up:
+            return f"the connection to {self._what} broke"
+        if self._accepted:
+            return (
+                f"{self._what} ended the connection instead of granting this cabinet's topics: "
+                "check what its account may do"
+            )
+        return (
+            f"{self._what} ended the connection without an answer: "
+            "check username and password in [broker]"
+        )
+
+    def _serve(self) -> str:
+        """Paho's work, until the connection ends, is refused, or :meth:`stop` is called.
+
+        Returns why we ended it ourselves, or nothing.
+        """
+        answer_by = time.monotonic() + _ANSWER_S
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._bell, selectors.EVENT_READ)
+            line = self._client.socket()
+            if line is None:
+                return ""
+            selector.register(line, selectors.EVENT_READ)
+            while not self._stopping.is_set() and not self._refused:
+                if self._up:
+                    self._do_notes()
+                line = self._client.socket()
+                if line is None:
+                    return ""
+                if not self._up and time.monotonic() > answer_by:
+                    return f"{self._what} does not answer as a broker should"
+                writing = selectors.EVENT_WRITE if self._client.want_write() else 0
+                selector.modify(line, selectors.EVENT_READ | writing)
+                # What TLS has decrypted already makes no socket readable.
+                waiting = isinstance(line, ssl.SSLSocket) and line.pending() > 0
+                ready = {key.fd for key, _ in selector.select(0 if waiting else _LOOK_S)}
+                if self._bell.fileno() in ready:
+                    self._bell.recv(4096)
+                failed = self._client_works(waiting or line.fileno() in ready)
+                if failed == MQTTErrorCode.MQTT_ERR_PROTOCOL:
+                    return self._no_mqtt
+                if failed:
+                    return ""
+        if self._up and not self._refused:
+            self._say_goodbye()
+        return ""
+
+    def _client_works(self, readable: bool) -> MQTTErrorCode:
+        """One round of paho's; returns its first failure."""
+        failed = MQTTErrorCode.MQTT_ERR_SUCCESS
+        if readable:
+            failed = self._client.loop_read()
+        if not failed and self._client.want_write():
+            failed = self._client.loop_write()
+        return failed or self._client.loop_misc()
+
+    def _say_goodbye(self) -> None:
+        """After a goodbye the broker does not publish the last will, so we say it ourselves."""
+        self._do_notes()
+        self._client.publish(self._status_topic, self._status("offline"), qos=1, retain=True)
+        self._client.disconnect()
+        until = time.monotonic() + _FAREWELL_S
+        while self._client.want_write() and time.monotonic() < until:
+            if self._client.loop_write():
+                return
+            time.sleep(0.01)
+
+    def _hang_up(self) -> None:
+        """Closes the socket, without a goodbye, so that the broker publishes the last will."""
+        line = self._client.socket()
+        if line is not None:
+            line.close()
+        if self._context is not None:
+            self._context.close_last()
+
+    def _do_notes(self) -> None:
+        while self._notes:
+            self._notes.popleft()()
+
+    def _ack(self, receipt: Receipt) -> None:
+        if receipt.connection == self._connection:
+            self._client.ack(receipt.mid, receipt.qos)
+
+    def _publish(self, topic: str, payload: bytes, retain: bool) -> None:
+        self._client.publish(topic, payload, qos=1, retain=retain)
+
+    # Paho's callbacks
+
+    def _on_connect(
+        self, _client: object, _data: object, _flags: object, reason: ReasonCode, _more: object
+    ) -> None:
+        if reason.is_failure:
+            why = _REFUSALS.get(reason.value, str(reason))
+            what = "the password" if reason.value in (134, 135) else "this cabinet"
+            self._refused = f"{self._what} refused {what}: {why}"
+            return
+        self._accepted = True
+        self._client.subscribe([(topic, 1) for topic in self._topics])
+
+    def _on_subscribe(
+        self, _client: object, _data: object, _mid: int, codes: Sequence[ReasonCode], _more: object
+    ) -> None:
+        # Not zipped: a broker that answers with fewer codes has not granted the others.
+        if len(codes) != len(self._topics) or any(code.is_failure for code in codes):
+            self._refused = (
+                f"{self._what} refused the topics arcade/machine/{self._machine_id}/…: "
+                "check what its account may do"
+            )
+            return
+        self._up = True
+        self._told = ""
+        self._put(BrokerUp())
+
+    def _on_message(self, _client: object, _data: object, message: mqtt.MQTTMessage) -> None:
+        receipt = Receipt(message.mid, message.qos, self._connection)
+        self._put(MessageArrived(message.topic, bytes(message.payload), receipt))
+
+
+class _Context(ssl.SSLContext):
+    """A TLS context that can close the socket it made last.
+
+    Paho leaves a socket whose handshake failed to the garbage collector.
+    """
+
+    _last: ssl.SSLSocket | None = None
+
+    def wrap_socket(self, *args: object, **kwargs: object) -> ssl.SSLSocket:
+        self._last = super().wrap_socket(*args, **kwargs)  # type: ignore[arg-type]
+        return self._last
+
+    def close_last(self) -> None:
+        """Closes the last socket, if it is open."""
+        if self._last is not None:
+            self._last.close()
+            self._last = None
+
+
+def _tls(ca_file: Path | None) -> _Context:
+    """A context that checks certificate and name, against ``ca_file`` or the system's list."""
+    context = _Context(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca_file is None:
+        context.load_default_certs()
+        return context
+    try:
+        context.load_verify_locations(ca_file)
+    except OSError as error:
+        raise BrokerError(
+            f"{ca_file} is no certificate that can be used (PEM): mend ca_file in [broker]"
+        ) from error
+    return context

@@ -1,0 +1,1 @@
+"""The cabinet's rules: state, events in, effects out."""

@@ -1,0 +1,1 @@
+"""The services of others: Stripe, and the MQTT broker."""

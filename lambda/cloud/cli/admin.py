@@ -1,0 +1,354 @@
+"""The operator's commands: cabinets, prices, tokens, orders. ``python -m cloud.admin --help``."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import logging
+import os
+import secrets
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+from cloud.adapters.stripe_gateway import StripeRefused, StripeUnavailable
+from cloud.cli import cabinet_config
+from cloud.core import money
+from cloud.core.cabinets import MACHINE_ID, Machine
+from cloud.core.prices import Bonus, PriceList, mistakes
+from cloud.core.reconciliation import Repair
+from cloud.http import cabinet_auth
+from cloud.settings import Settings, SettingsError, from_environment
+from cloud.stores.base import LedgerUnavailable
+from cloud.wiring import Cloud, build
+
+
+class AdminError(Exception):
+    """A sentence for the operator."""
+
+
+class Admin:
+    """One method for each command; each prints what it did."""
+
+    def __init__(
+        self,
+        cloud: Cloud,
+        settings: Settings,
+        sandbox: dict[str, str],
+        data: Path | None,
+    ):
+        self._cloud = cloud
+        self._ledger = cloud.ledger
+        self._settings = settings
+        self._sandbox = sandbox
+        self._data = data
+
+    def add(self, args: argparse.Namespace) -> None:
+        """Adds a cabinet and prints its config file."""
+        if not MACHINE_ID.fullmatch(args.machine_id):
+            raise AdminError(
+                f"{args.machine_id!r} cannot name a cabinet: take 1 to 64 of a-z A-Z 0-9 _ -"
+            )
+        token, digest = cabinet_auth.new(args.machine_id)
+        name = args.name or args.machine_id
+        prices = _prices(PriceList(100, "USD"), args)
+        machine = Machine(args.machine_id, name, digest, prices)
+        if not self._ledger.insert(machine):
+            old = self._machine(args.machine_id, removed=True)
+            if not old.removed:
+                raise AdminError(
+                    f"{args.machine_id} is there already: `token {args.machine_id}` makes it a "
+                    "new token, `price` another price list"
+                )
+            self._replace(old, replace(machine, version=old.version + 1))
+        self._print_config(machine, token)
+
+    def token(self, args: argparse.Namespace) -> None:
+        """Makes a new token; the old one is worth nothing from now on."""
+        machine = self._machine(args.machine_id)
+        token, digest = cabinet_auth.new(machine.machine_id)
+        self._replace(machine, replace(machine, token_hash=digest, version=machine.version + 1))
+        self._print_config(machine, token)
+
+    def price(self, args: argparse.Namespace) -> None:
+        """Changes a cabinet's price list; the old link takes no more payments."""
+        machine = self._machine(args.machine_id)
+        changed = replace(
+            machine, prices=_prices(machine.prices, args), version=machine.version + 1
+        )
+        self._replace(machine, changed)
+        self._cloud.links.retire(changed)
+        self._cloud.announcements.payment(machine.machine_id, "offer_changed", time.time())
+        print(f"{machine.machine_id}: {_price_text(changed.prices)}")
+
+    def remove(self, args: argparse.Namespace) -> None:
+        """Takes a cabinet out of service; its orders stay in the ledger."""
+        machine = self._machine(args.machine_id)
+        self._replace(machine, replace(machine, removed=True, version=machine.version + 1))
+        self._cloud.links.switch_off(machine.machine_id)
+        print(f"{machine.machine_id} is removed: its token is void and its link is off")
+
+    def list(self, _args: argparse.Namespace) -> None:
+        """Lists the cabinets and what they last said."""
+        for machine in self._ledger.machines():
+            if machine.removed:
+                continue
+            seen = self._ledger.presence(machine.machine_id)
+            state = "never seen"
+            if seen:
+                ago = time.time() - seen.seen_at
+                state = f"{seen.state or 'unknown'}, seen {ago:.0f} s ago"
+                state += "".join(f"\n    {problem}" for problem in seen.problems)
+            print(f"{machine.machine_id}  {_price_text(machine.prices)}  {state}")
+
+    def orders(self, args: argparse.Namespace) -> None:
+        """Lists the orders of the last days."""
+        since = time.time() - args.days * 86400
+        for order in self._ledger.orders(args.machine_id or "", since):
+            paid = datetime.fromtimestamp(order.paid_at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+            charged = money.text(order.charged, order.currency)
+            print(
+                f"{paid}  {order.machine_id}  {order.state.value:9}  "
+                f"{money.text(order.amount, order.currency):>12}  {order.pulsed}/{order.pulses} "
+                f"pulses  charged {charged}  {order.order_id}  {order.reason}".rstrip()
+            )
+
+    def problems(self, _args: argparse.Namespace) -> None:
+        """Lists what an operator should look at."""
+        for machine in self._ledger.machines():
+            seen = self._ledger.presence(machine.machine_id)
+            for problem in seen.problems if seen and not machine.removed else ():
+                print(f"now  {machine.machine_id}  {problem}")
+        for incident in self._ledger.incidents():
+            at = datetime.fromtimestamp(incident.at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+            print(f"{at}  {incident.machine_id or '-'}  {incident.order_id}  {incident.text}")
+
+    def release(self, args: argparse.Namespace) -> None:
+        """Gives the money of an open order back now."""
+        order = self._ledger.order(args.order_id)
+        if order is None:
+            raise AdminError(f"there is no order {args.order_id}")
+        done = self._cloud.releases.release(order, "released by the operator")
+        print(f"{done.order_id} is {done.state.value}")
+
+    def reconcile(self, args: argparse.Namespace) -> None:
+        """Compares Stripe, the ledger and the cabinets' journals, and lists what does not agree."""
+        books = self._cloud.reconciliation
+        since = time.time() - args.days * 86400
+        found = books.compare(since)
+        for word in args.journal:
+            machine_id, _, file = word.partition("=")
+            found += books.compare_journal(
+                self._machine(machine_id, removed=True).machine_id, _rows(file)
+            )
+        left = 0
+        for finding in found:
+            amount = money.text(finding.amount, finding.currency) if finding.currency else ""
+            print(f"{finding.order_id}  {finding.machine_id}  {amount}".rstrip())
+            print(f"    {finding.reason}")
+            # What people did in Stripe's dashboard moves no money here: it is always written down.
+            done, todo = "", finding.todo
+            if args.fix or finding.repair is Repair.NOTE:
+                try:
+                    done = books.repair(finding)
+                except (LedgerUnavailable, StripeRefused, StripeUnavailable) as error:
+                    todo = f"not repaired, run this again: {error}"
+            left += not done
+            print(f"    {f'done: {done}' if done else todo}")
+        for kind, count in sorted(Counter(e.type for e in books.undelivered(since)).items()):
+            print(f"never delivered: {count} × {kind}; look at the webhooks in Stripe's dashboard")
+        for tally in books.tallies(since):
+            told = f"{tally.machine_id}  {tally.orders} orders, charged "
+            told += money.text(tally.charged, tally.currency)
+            if tally.refunds:
+                back = money.text(tally.refunded, tally.currency)
+                told += f", {tally.refunds} refunded by hand ({back})"
+            if tally.disputes:
+                told += f", {tally.disputes} disputed"
+            print(told)
+        if left:
+            raise AdminError(f"{left} of {len(found)} exceptions are left")
+        print(f"the books agree ({len(found)} exceptions repaired)" if found else "the books agree")
+
+    def _machine(self, machine_id: str, removed: bool = False) -> Machine:
+        machine = self._ledger.machine(machine_id)
+        if machine is None or (machine.removed and not removed):
+            raise AdminError(f"there is no cabinet {machine_id}: `list` names those there are")
+        return machine
+
+    def _replace(self, old: Machine, new: Machine) -> None:
+        if not self._ledger.replace(old, new):
+            raise AdminError(f"{old.machine_id} was changed by somebody else just now: try again")
+
+    def _print_config(self, machine: Machine, token: str) -> None:
+        if self._sandbox:
+            around = cabinet_config.at_broker(
+                self._settings.mqtt_url,
+                self._sandbox["api"],
+                self._sandbox["mqtt_username"],
+                self._sandbox["mqtt_password"],
+                self._data,
+            )
+        else:
+            password = secrets.token_urlsafe(24)
+            around = cabinet_config.at_broker(
+                self._settings.mqtt_url,
+                self._settings.public_url,
+                machine.machine_id,
+                password,
+            )
+            print(
+                f"Make the account {machine.machine_id} at the broker with the password below, "
+                f"allowed to use arcade/machine/{machine.machine_id}/# and nothing else.",
+                file=sys.stderr,
+            )
+        print(cabinet_config.text(machine.machine_id, machine.name, token, around), end="")
+
+
+def _prices(before: PriceList, args: argparse.Namespace) -> PriceList:
+    currency = (args.currency or before.currency).upper()
+    amount = before.amount
+    if args.price is not None:
+        try:
+            exact = Decimal(args.price) * 10 ** money.decimals(currency)
+        except InvalidOperation as error:
+            raise AdminError(f"--price {args.price} is no amount, as in 1.00") from error
+        if exact != int(exact):
+            raise AdminError(f"--price {args.price} has more decimals than {currency} has")
+        amount = int(exact)
+    elif currency != before.currency:
+        raise AdminError("another --currency needs its --price too")
+    bonuses = before.bonuses
+    if args.bonus is not None:
+        bonuses = tuple(_bonus(text) for text in args.bonus if text)
+    prices = PriceList(amount, currency, bonuses, args.most or before.most)
+    wrong = mistakes(prices)
+    if wrong:
+        raise AdminError("\n".join(wrong))
+    return prices
+
+
+def _rows(file: str) -> list[dict[str, str]]:
+    """A cabinet's book, as ``kiosk ledger --csv`` printed it."""
+    try:
+        with Path(file).open(newline="") as text:
+            rows = list(csv.DictReader(text))
+    except (OSError, ValueError, csv.Error) as error:
+        raise AdminError(f"{file or 'no file'} cannot be read: {error}") from error
+    for row in rows:
+        if not (row.get("order") and row.get("state") and (row.get("charged") or "").isdecimal()):
+            raise AdminError(f"{file} is no cabinet's book: take what `kiosk ledger --csv` prints")
+    return rows
+
+
+def _bonus(text: str) -> Bonus:
+    bought, _, got = text.partition("=")
+    if not (bought.isdecimal() and got.isdecimal()):
+        raise AdminError(f"--bonus {text} must be two numbers, as in 5=6 for 'pay 5, get 6'")
+    return Bonus(int(bought), int(got))
+
+
+def _price_text(prices: PriceList) -> str:
+    told = f"{money.text(prices.amount, prices.currency)} a play"
+    for bonus in prices.bonuses:
+        told += f", {bonus.quantity} get {bonus.credits}"
+    return told
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, for ``main`` and for the test of the documentation."""
+    top = argparse.ArgumentParser(prog="python -m cloud.admin", description=__doc__)
+    top.add_argument("--data", type=Path, help="a sandbox's folder; without it, the environment")
+    top.add_argument("--debug", action="store_true", help="show tracebacks")
+    commands = top.add_subparsers(dest="command", required=True)
+
+    def command(name: str, *words: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=str(getattr(Admin, name).__doc__))
+        for word in words:
+            made.add_argument(word)
+        return made
+
+    for name in ("add", "price"):
+        made = command(name, "machine_id")
+        made.add_argument("--price", help="one play, as in 1.00")
+        made.add_argument("--currency", help="three letters, as in USD")
+        made.add_argument("--bonus", action="append", help="5=6: pay 5, get 6; '' for none")
+        made.add_argument("--most", type=int, help="plays in one payment at most")
+        if name == "add":
+            made.add_argument("--name", help="shown on the cabinet's marquee")
+    command("token", "machine_id")
+    command("remove", "machine_id")
+    command("list")
+    listing = command("orders")
+    listing.add_argument("machine_id", nargs="?")
+    listing.add_argument("--days", type=float, default=7.0)
+    command("problems")
+    command("release", "order_id")
+    checking = command("reconcile")
+    checking.add_argument("--days", type=float, default=7.0, help="how far back (default: 7)")
+    checking.add_argument("--fix", action="store_true", help="repair what has one right answer")
+    checking.add_argument(
+        "--journal",
+        action="append",
+        default=[],
+        metavar="MACHINE_ID=FILE",
+        help="compare a cabinet's book too, as `kiosk ledger --csv` printed it",
+    )
+    return top
+
+
+def _sandbox_of(data: Path) -> tuple[Settings, dict[str, str]]:
+    """The settings of the sandbox whose folder is ``data``."""
+    try:
+        told: dict[str, str] = json.loads((data / "sandbox.json").read_text())
+        mqtt_url = told.get("mqtt_url") or (
+            f"mqtt://{told['mqtt_username']}:{told['mqtt_password']}@{told['mqtt']}"
+        )
+        settings = Settings(
+            ledger=f"sqlite:///{data / 'ledger.db'}",
+            stripe_key=told["stripe_key"],
+            stripe_api_base=told["stripe"],
+            webhook_secret=told["webhook_secret"],
+            mqtt_url=mqtt_url,
+            public_url=told.get("public_url", told["api"]),
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise AdminError(
+            f"{data} is not a sandbox's folder: start `python -m sandbox --data {data}` first"
+        ) from error
+    return settings, told
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit status."""
+    args = parser().parse_args(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    try:
+        if args.data:
+            settings, sandbox = _sandbox_of(args.data.resolve())
+        else:
+            settings, sandbox = from_environment(os.environ), {}
+        cloud = build(settings)
+        try:
+            admin = Admin(cloud, settings, sandbox, args.data and args.data.resolve())
+            getattr(admin, args.command)(args)
+        finally:
+            cloud.close()
+    except (
+        AdminError,
+        SettingsError,
+        LedgerUnavailable,
+        StripeUnavailable,
+        StripeRefused,
+    ) as error:
+        if args.debug:
+            raise
+        print(error, file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,1 @@
+"""What comes in over HTTP: routes, who calls, what bodies say, and the pages for phones."""

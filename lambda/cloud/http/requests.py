@@ -1,0 +1,168 @@
+"""Reads the JSON bodies that cabinets send. Every mistake of a body is told at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cloud.core.cabinets import MACHINE_ID
+
+MOST_PULSES = 10_000
+NAME = re.compile(r"[A-Za-z0-9_:.-]{1,255}")
+
+
+class BadBody(Exception):
+    """The body cannot be used; the message says everything that is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """What a cabinet says of itself."""
+
+    machine_id: str
+    state: str
+    software: str
+    healthy: bool
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LinkWish:
+    """A cabinet asks for its Payment Link."""
+
+    machine_id: str
+    price_id: str
+    quantity: int
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A cabinet takes an order."""
+
+    machine_id: str
+    order_id: str
+    claim_id: str
+
+
+@dataclass(frozen=True)
+class Settle:
+    """A cabinet reports the pulses that it made."""
+
+    machine_id: str
+    order_id: str
+    claim_id: str
+    pulsed: int
+    pulses: int
+
+
+class _Reader:
+    def __init__(self, body: object) -> None:
+        if not isinstance(body, Mapping):
+            raise BadBody("the body must be a JSON object")
+        self.body = body
+        self.mistakes: list[str] = []
+
+    def name(self, key: str, pattern: re.Pattern[str] = NAME, default: str | None = None) -> str:
+        value = self.body.get(key, default)
+        if value == default and default is not None:
+            return default
+        if not isinstance(value, str) or not pattern.fullmatch(value):
+            self.mistakes.append(f"{key} must be a string like {pattern.pattern}")
+            return ""
+        return value
+
+    def words(self, key: str, most: int) -> str:
+        value = self.body.get(key, "")
+        if not isinstance(value, str) or len(value) > most:
+            self.mistakes.append(f"{key} must be a string of at most {most} characters")
+            return ""
+        return value
+
+    def whole(self, key: str, low: int, high: int, default: int | None = None) -> int:
+        value = self.body.get(key, default)
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            self.mistakes.append(f"{key} must be a whole number from {low} to {high}")
+            return low
+        return value
+
+    def truth(self, key: str, default: bool) -> bool:
+        value = self.body.get(key, default)
+        if not isinstance(value, bool):
+            self.mistakes.append(f"{key} must be true or false")
+            return default
+        return value
+
+    def done(self) -> None:
+        if self.mistakes:
+            raise BadBody("; ".join(self.mistakes))
+
+
+def machine_id(body: object) -> str:
+    """The cabinet that a body speaks for, read before anything else of it is believed."""
+    reader = _Reader(body)
+    found = reader.name("machine_id", MACHINE_ID)
+    reader.done()
+    return found
+
+
+def heartbeat(body: object) -> Heartbeat:
+    """Reads the body of ``POST /status``."""
+    reader = _Reader(body)
+    problems = reader.body.get("problems", [])
+    if (
+        not isinstance(problems, list)
+        or len(problems) > 20
+        or not all(isinstance(p, str) and len(p) <= 300 for p in problems)
+    ):
+        reader.mistakes.append("problems must be a list of at most 20 short strings")
+        problems = []
+    read = Heartbeat(
+        machine_id=reader.name("machine_id", MACHINE_ID),
+        state=reader.words("state", 40),
+        software=reader.words("version", 40),
+        healthy=reader.truth("healthy", not problems),
+        problems=tuple(problems),
+    )
+    reader.done()
+    return read
+
+
+def link_wish(body: object) -> LinkWish:
+    """Reads the body of ``POST /create-payment-link``."""
+    reader = _Reader(body)
+    read = LinkWish(
+        machine_id=reader.name("machine_id", MACHINE_ID),
+        price_id=reader.name("price_id", default=""),
+        quantity=reader.whole("quantity", 1, 99, default=1),
+    )
+    reader.done()
+    return read
+
+
+def claim(body: object) -> Claim:
+    """Reads the body of ``POST /claim``."""
+    reader = _Reader(body)
+    read = Claim(
+        machine_id=reader.name("machine_id", MACHINE_ID),
+        order_id=reader.name("order_id"),
+        claim_id=reader.name("claim_id"),
+    )
+    reader.done()
+    return read
+
+
+def settle(body: object) -> Settle:
+    """Reads the body of ``POST /settle``."""
+    reader = _Reader(body)
+    read = Settle(
+        machine_id=reader.name("machine_id", MACHINE_ID),
+        order_id=reader.name("order_id"),
+        claim_id=reader.name("claim_id"),
+        pulsed=reader.whole("pulsed", 0, MOST_PULSES),
+        pulses=reader.whole("pulses", 1, MOST_PULSES),
+    )
+    if read.pulsed > read.pulses:
+        reader.mistakes.append("pulsed must not be more than pulses")
+    reader.done()
+    return read

@@ -1,0 +1,38 @@
+"""Tells cabinets things. A message that does not get through costs seconds, never money."""
+
+from __future__ import annotations
+
+import logging
+
+from cloud.adapters.publisher import Publisher, PublishFailed
+from cloud.core import messages
+from cloud.core.orders import Order
+
+log = logging.getLogger(__name__)
+
+
+class Announcements:
+    """The messages of ``cloud.core.messages``, over a publisher; none of these raises."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+
+    def coin_pulse(self, order: Order, now: float) -> bool:
+        """Hints to the cabinet that an order is open; returns whether the broker has the hint."""
+        return self._send(order.machine_id, "coinpulse", messages.coin_pulse(order, now))
+
+    def game_over(self, machine_id: str, now: float) -> bool:
+        """Passes on that a game ended; returns whether the broker has it."""
+        return self._send(machine_id, "gameover", messages.game_over(machine_id, now))
+
+    def payment(self, machine_id: str, status: str, now: float, reason: str = "") -> bool:
+        """Says what a player's payment is doing."""
+        return self._send(machine_id, "payment", messages.payment(machine_id, status, now, reason))
+
+    def _send(self, machine_id: str, kind: str, payload: bytes) -> bool:
+        try:
+            self._publisher.publish(messages.topic(machine_id, kind), payload)
+        except PublishFailed as error:
+            log.warning("no %s for %s: %s", kind, machine_id, error)
+            return False
+        return True

@@ -1,0 +1,149 @@
+"""Goes through Stripe, the ledger and the cabinets' journals, and finds what does not agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from cloud.adapters.stripe_gateway import Gateway, StripeRefused
+from cloud.core import money, orders, reconciliation
+from cloud.core.orders import Refused
+from cloud.core.payments import Completed, Undelivered
+from cloud.core.reconciliation import Finding, Repair
+from cloud.services.refunds import Aftermath
+from cloud.services.settlement import Settlement
+from cloud.services.stripe_events import Purchases, StripeEvent
+from cloud.stores.base import Ledger
+
+PATIENCE = 900.0  # what is younger may be under way
+
+
+@dataclass(frozen=True)
+class Tally:
+    """A cabinet's orders of the range: how many, what they brought, and what went back."""
+
+    machine_id: str
+    currency: str
+    orders: int = 0
+    charged: int = 0
+    refunds: int = 0
+    refunded: int = 0
+    disputes: int = 0
+
+
+class Reconciliation:
+    """Compares the books. Only :meth:`repair` changes anything that moves money."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        stripe: Gateway,
+        purchases: Purchases,
+        settlement: Settlement,
+        aftermath: Aftermath,
+        clock: Callable[[], float],
+    ) -> None:
+        self._ledger = ledger
+        self._stripe = stripe
+        self._purchases = purchases
+        self._settlement = settlement
+        self._aftermath = aftermath
+        self._clock = clock
+        self._lost: dict[str, Completed] = {}
+
+    def compare(self, since: float) -> list[Finding]:
+        """Every exception between Stripe and the ledger since then, older than ``PATIENCE``."""
+        now = self._clock()
+        found = self._never_stored(since, now - PATIENCE)
+        for order in self._ledger.orders(since=since):
+            wrong = reconciliation.unfinished(order, now, PATIENCE)
+            if wrong is None:
+                try:
+                    intent = self._stripe.intent(order.intent_id)
+                except StripeRefused as refusal:
+                    wrong = reconciliation.unknown_to_stripe(order, str(refusal))
+                else:
+                    wrong = reconciliation.against_stripe(order, intent)
+            if wrong:
+                found.append(wrong)
+        return found
+
+    def undelivered(self, since: float) -> Sequence[Undelivered]:
+        """Events that no webhook of ours took. What they tell of money is in :meth:`compare`."""
+        return self._stripe.undelivered(since, self._clock() - PATIENCE)
+
+    def compare_journal(self, machine_id: str, rows: Iterable[Mapping[str, str]]) -> list[Finding]:
+        """Every exception between a cabinet's journal (``kiosk ledger --csv``) and the ledger."""
+        found = (
+            reconciliation.against_journal(self._ledger.order(r["order"]), r, machine_id)
+            for r in rows
+        )
+        return [finding for finding in found if finding]
+
+    def repair(self, finding: Finding) -> str:
+        """Does what has one right answer; returns what was done, or nothing if there is none.
+
+        Raises what Stripe and the ledger raise: nothing is lost then, and the next run finds it.
+        """
+        order = self._ledger.order(finding.order_id)
+        if finding.repair is Repair.STORE:
+            lost = self._lost[finding.order_id]
+            subject = {"id": lost.session_id, "payment_link": lost.link_id}
+            kind = "checkout.session.completed"
+            return self._purchases.take(StripeEvent("reconcile", kind, lost.created, subject))
+        if order is None:
+            return ""
+        match finding.repair:
+            case Repair.FINISH:
+                if order.state is orders.OrderState.OPEN:
+                    told = orders.release(
+                        order, "nobody claimed it, and no sweep came", self._clock()
+                    )
+                    if isinstance(told, Refused) or not self._ledger.replace(order, told):
+                        return ""
+                    order = told
+                return f"it is {self._settlement.finish(order).state.value} now"
+            case Repair.CORRECT:
+                charged = self._settlement.correct(order)
+                return f"the player has paid {money.text(charged, order.currency)} now"
+            case Repair.NOTE:
+                return "it is written down" if self._aftermath.note(order) else ""
+            case _:
+                return ""
+
+    def tallies(self, since: float) -> list[Tally]:
+        """Each cabinet's orders since then, by currency."""
+        found: dict[tuple[str, str], Tally] = {}
+        for order in self._ledger.orders(since=since):
+            key = order.machine_id, order.currency
+            tally = found.get(key, Tally(*key))
+            found[key] = replace(
+                tally,
+                orders=tally.orders + 1,
+                charged=tally.charged + order.charged,
+                refunds=tally.refunds + bool(order.refunded),
+                refunded=tally.refunded + order.refunded,
+                disputes=tally.disputes + order.disputed,
+            )
+        return [found[key] for key in sorted(found)]
+
+    def _never_stored(self, since: float, until: float) -> list[Finding]:
+        found = []
+        for session in self._stripe.completed(since, until):
+            link = self._ledger.link(session.link_id)
+            if link is None or self._ledger.order(session.session_id):
+                continue
+            self._lost[session.session_id] = session
+            payment = self._stripe.payment(session.session_id)
+            found.append(
+                Finding(
+                    session.session_id,
+                    link.machine_id,
+                    payment.amount,
+                    payment.currency,
+                    "the player paid, and the ledger has no order: its event never came",
+                    "--fix stores it and gives the money back; then look at Stripe's webhooks",
+                    Repair.STORE,
+                )
+            )
+        return found

@@ -1,0 +1,43 @@
+"""Gives the money of an order back: OPEN → RELEASING → RELEASED."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cloud.core import orders
+from cloud.core.orders import Order, OrderState, Refused
+from cloud.services.cabinet_messages import Announcements
+from cloud.services.settlement import Settlement
+from cloud.stores.base import Ledger
+
+
+class Releases:
+    """Releases orders that no cabinet claimed, and those that none will ever settle."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        settlement: Settlement,
+        announcements: Announcements,
+        clock: Callable[[], float],
+    ) -> None:
+        self._ledger = ledger
+        self._settlement = settlement
+        self._announcements = announcements
+        self._clock = clock
+
+    def release(self, order: Order, reason: str) -> Order:
+        """Releases an OPEN order, unless a claim is faster; returns what became of it."""
+        return self._through(order, orders.release(order, reason, self._clock()))
+
+    def give_up(self, order: Order, reason: str) -> Order:
+        """Releases a CLAIMED order, unless its settle is faster; returns what became of it."""
+        return self._through(order, orders.give_up(order, reason, self._clock()))
+
+    def _through(self, order: Order, releasing: Order | Refused) -> Order:
+        if isinstance(releasing, Refused) or not self._ledger.replace(order, releasing):
+            return self._ledger.order(order.order_id) or order
+        done = self._settlement.finish(releasing)
+        if done.state is OrderState.RELEASED:
+            self._announcements.payment(done.machine_id, "released", self._clock(), done.reason)
+        return done

@@ -1,0 +1,172 @@
+"""What Stripe's events do: a paid Checkout Session becomes an order, a failed card a message.
+
+An event is only a reason to look. What was paid, and whether the money is there, is asked of
+Stripe; for which cabinet, is told by the Payment Link that the ledger knows.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from cloud.adapters.stripe_gateway import Gateway, StripeRefused
+from cloud.core.cabinets import Incident, Link
+from cloud.core.orders import Order, OrderState
+from cloud.core.payments import HOLD_SECONDS, Money, Payment, money_of
+from cloud.core.prices import credits_for
+from cloud.services.cabinet_messages import Announcements
+from cloud.services.refunds import Aftermath
+from cloud.services.releases import Releases
+from cloud.settings import Times
+from cloud.stores.base import Ledger
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StripeEvent:
+    """The few fields of a Stripe event that are used."""
+
+    event_id: str
+    type: str
+    created: float
+    subject: Mapping[str, object]
+
+
+class Purchases:
+    """Turns Stripe's events into orders and messages."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        stripe: Gateway,
+        announcements: Announcements,
+        releases: Releases,
+        aftermath: Aftermath,
+        times: Times,
+        clock: Callable[[], float],
+    ) -> None:
+        self._ledger = ledger
+        self._stripe = stripe
+        self._announcements = announcements
+        self._releases = releases
+        self._aftermath = aftermath
+        self._times = times
+        self._clock = clock
+
+    def take(self, event: StripeEvent) -> str:
+        """Does what an event asks for; returns a few words for the log and the answer.
+
+        When it returns, an order that the event makes is stored. It raises what the ledger and
+        Stripe raise when they are away, so that Stripe sends the event again.
+        """
+        match event.type:
+            case "checkout.session.completed" | "checkout.session.async_payment_succeeded":
+                return self._paid(event)
+            case "payment_intent.created" | "payment_intent.processing":
+                return self._hint(event, "processing", "")
+            case "payment_intent.payment_failed":
+                return self._hint(event, "declined", _why_declined(event.subject))
+            case "checkout.session.async_payment_failed":
+                return self._hint(event, "declined", "")
+            case "payment_intent.canceled":
+                return self._hint(event, "cancelled", "")
+            case "charge.refunded" | "charge.dispute.created" | "charge.dispute.closed":
+                return self._aftermath.of_charge(str(event.subject.get("payment_intent") or ""))
+            case _:
+                return f"nothing to do for {event.type}"
+
+    def _paid(self, event: StripeEvent) -> str:
+        session_id = str(event.subject.get("id", ""))
+        if self._ledger.order(session_id):
+            return "the order is stored already"
+        link = self._ledger.link(str(event.subject.get("payment_link") or ""))
+        if link is None:
+            return self._not_ours(event, session_id)
+        try:
+            payment = self._stripe.payment(session_id)
+        except StripeRefused as refusal:
+            if refusal.status != 404:
+                raise
+            return self._odd(event, session_id, "a signed event names a session Stripe lacks")
+        money = money_of(payment)
+        if money is Money.NOT_THERE:
+            return "no order: the money is not there"
+        order = self._order(event, link, payment, money)
+        if not self._ledger.insert(order):
+            return "the order is stored already"
+        if order.credits < 1:
+            self._odd(event, session_id, "paid for nothing on the link's price list: released")
+            self._releases.release(order, "paid for nothing on the price list")
+            return "the order is stored and released"
+        machine = self._ledger.machine(order.machine_id)
+        if machine is None or machine.removed:
+            self._odd(
+                event,
+                session_id,
+                f"paid for {order.machine_id}, which is gone: released",
+            )
+            self._releases.release(order, "its cabinet is gone")
+            return "the order is stored and released"
+        if self._clock() >= order.deadline:
+            self._releases.release(order, "the event came after the deadline")
+            return "the order is stored and released: it is too late"
+        self._announcements.coin_pulse(order, self._clock())
+        return "the order is stored"
+
+    def _order(self, event: StripeEvent, link: Link, payment: Payment, money: Money) -> Order:
+        known = payment.price_id == link.price_id and payment.quantity >= 1
+        held = money is Money.HELD
+        hold_until = (payment.hold_until or event.created + HOLD_SECONDS) if held else 0.0
+        now = self._clock()
+        return Order(
+            order_id=payment.session_id,
+            machine_id=link.machine_id,
+            state=OrderState.OPEN,
+            quantity=payment.quantity,
+            credits=credits_for(link.prices, payment.quantity) if known else 0,
+            amount=payment.amount,
+            currency=payment.currency,
+            intent_id=payment.intent_id,
+            held=held,
+            paid_at=event.created,
+            # An event from the future must not make an order that waits for it.
+            deadline=min(event.created, now) + self._times.deadline,
+            hold_until=hold_until,
+            changed_at=now,
+        )
+
+    def _hint(self, event: StripeEvent, status: str, reason: str) -> str:
+        metadata = event.subject.get("metadata")
+        machine_id = metadata.get("machine_id") if isinstance(metadata, Mapping) else None
+        if not isinstance(machine_id, str) or self._ledger.machine(machine_id) is None:
+            return "no cabinet of ours"
+        self._announcements.payment(machine_id, status, self._clock(), reason)
+        return f"told {machine_id}: {status}"
+
+    def _not_ours(self, event: StripeEvent, session_id: str) -> str:
+        metadata = event.subject.get("metadata")
+        if isinstance(metadata, Mapping) and "machine_id" in metadata:
+            # Another installation on the same Stripe account may well have made it: its money is
+            # not ours to move. A manual capture that nobody claims charges nobody.
+            return self._odd(
+                event,
+                session_id,
+                "a payment names a cabinet, but its link is not in this ledger",
+            )
+        return "not a payment for a cabinet"
+
+    def _odd(self, event: StripeEvent, session_id: str, text: str) -> str:
+        log.warning("event %s, session %s: %s", event.event_id, session_id, text)
+        self._ledger.insert(
+            Incident(f"{session_id}:paid", self._clock(), text, order_id=session_id)
+        )
+        return text
+
+
+def _why_declined(intent: Mapping[str, object]) -> str:
+    """Stripe's code for the decline: the cabinet has the words, in its player's language."""
+    error = intent.get("last_payment_error")
+    code = error.get("decline_code") or error.get("code") if isinstance(error, Mapping) else None
+    return code if isinstance(code, str) else ""

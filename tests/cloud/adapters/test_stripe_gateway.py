@@ -1,0 +1,129 @@
+"""Our requests to Stripe, by its own library, against the stand-in and Stripe's description."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cloud.adapters.stripe_gateway import StripeGateway, StripeRefused, StripeUnavailable
+from cloud.core.payments import Money, money_of
+from sandbox.stripe_simulator import StripeStandin, create_app
+from sandbox.stripe_simulator.failures import Failure
+from tests.plugins.stripe_description import Described
+from tests.sandbox.stripe_simulator.bench import KEY, served
+
+RECEIPT = "https://pay.example/receipt?session_id={CHECKOUT_SESSION_ID}"
+
+
+class Shop:
+    """A gateway to a served stand-in, and a link to pay."""
+
+    def __init__(self, standin: StripeStandin, url: str) -> None:
+        self.standin = standin
+        self.gateway = StripeGateway(KEY, url)
+        self.price = self.gateway.create_price("One play, cab001", 100, "USD", "price-key")
+        self.link, self.url = self.gateway.create_link(
+            "cab001", self.price, 1, 10, RECEIPT, "link-key"
+        )
+
+    def pay(self, quantity: int = 3) -> str:
+        session = self.standin.checkout.open_session(self.link)
+        self.standin.checkout.set_quantity(session.id, quantity)
+        return self.standin.checkout.pay(session.id, "4242424242424242").id
+
+
+@pytest.fixture
+def shop(tmp_path: Path, described: Described) -> Iterator[Shop]:
+    standin = StripeStandin(tmp_path, KEY, "whsec_x", "https://pay.example", None)
+    with served(described(create_app(standin))) as url:
+        yield Shop(standin, url)
+    standin.stop()
+
+
+def test_a_link_holds_the_money_and_names_its_cabinet_in_both_places(shop: Shop) -> None:
+    assert shop.gateway.link_is_active(shop.link)
+    payment = shop.gateway.payment(shop.pay())
+    assert (payment.link_id, payment.price_id, payment.quantity) == (shop.link, shop.price, 3)
+    assert (payment.amount, payment.currency, payment.machine_id) == (300, "USD", "cab001")
+    assert payment.payment_status == "unpaid"
+    assert money_of(payment) is Money.HELD
+    assert payment.hold_until > 0
+
+
+def test_the_same_key_makes_the_same_link(shop: Shop) -> None:
+    again = shop.gateway.create_link("cab001", shop.price, 1, 10, RECEIPT, "link-key")
+    assert again == (shop.link, shop.url)
+
+
+def test_a_link_is_switched_off_and_on(shop: Shop) -> None:
+    shop.gateway.switch_link(shop.link, active=False)
+    assert not shop.gateway.link_is_active(shop.link)
+    shop.gateway.switch_link(shop.link, active=True)
+    assert shop.gateway.link_is_active(shop.link)
+
+
+@pytest.mark.parametrize("amount", [300, 200])
+def test_a_capture_charges_its_amount_once(shop: Shop, amount: int) -> None:
+    intent_id = shop.gateway.payment(shop.pay()).intent_id
+    for _ in range(2):
+        shop.gateway.capture(intent_id, amount, "order:settle")
+    intent = shop.gateway.intent(intent_id)
+    assert (intent.status, intent.charged, intent.over) == ("succeeded", amount, True)
+
+
+def test_a_cancel_charges_nothing(shop: Shop) -> None:
+    intent_id = shop.gateway.payment(shop.pay()).intent_id
+    shop.gateway.cancel(intent_id, "order:release")
+    intent = shop.gateway.intent(intent_id)
+    assert (intent.status, intent.charged, intent.over) == ("canceled", 0, True)
+    with pytest.raises(StripeRefused) as refusal:
+        shop.gateway.capture(intent_id, 300, "order:settle")
+    assert refusal.value.code == "payment_intent_unexpected_state"
+
+
+def test_a_refund_gives_back_once(shop: Shop) -> None:
+    intent_id = shop.gateway.payment(shop.pay()).intent_id
+    shop.gateway.capture(intent_id, 300, "a")
+    for _ in range(2):
+        shop.gateway.refund(intent_id, 100, "b")
+    assert shop.gateway.intent(intent_id).charged == 200
+
+
+def test_a_session_that_is_not_there_is_refused_with_404(shop: Shop) -> None:
+    with pytest.raises(StripeRefused) as refusal:
+        shop.gateway.payment("cs_test_nobody")
+    assert refusal.value.status == 404
+
+
+def test_a_broken_stripe_is_unavailable_and_not_refused(shop: Shop) -> None:
+    intent_id = shop.gateway.payment(shop.pay()).intent_id
+    shop.standin.failures.add(Failure("error", "POST", "/v1/payment_intents", 5))
+    with pytest.raises(StripeUnavailable):
+        shop.gateway.capture(intent_id, 300, "order:settle")
+    assert not shop.gateway.intent(intent_id).over
+
+
+def test_a_stripe_that_is_not_there_is_unavailable_and_the_key_is_not_told() -> None:
+    gateway = StripeGateway(KEY, "http://127.0.0.1:9")
+    with pytest.raises(StripeUnavailable) as error:
+        gateway.intent("pi_1")
+    assert KEY not in str(error.value)
+
+
+def test_completed_sessions_and_undelivered_events_are_listed(shop: Shop) -> None:
+    shop.standin.webhook_url = "http://127.0.0.1:9/nobody"
+    paid = [shop.pay() for _ in range(3)]
+    shop.standin.checkout.open_session(shop.link)  # not completed
+    listed = shop.gateway.completed(0.0, 4e9)
+    assert {found.session_id for found in listed} == set(paid)
+    assert {found.link_id for found in listed} == {shop.link}
+    assert shop.gateway.completed(0.0, 1.0) == []
+    types = [event.type for event in shop.gateway.undelivered(0.0, 4e9)]
+    assert types.count("checkout.session.completed") == 3
+    assert shop.gateway.undelivered(0.0, 1.0) == []
+    intent_id = shop.gateway.payment(paid[0]).intent_id
+    assert not shop.gateway.intent(intent_id).disputed
+    assert shop.gateway.session_of(intent_id) == paid[0]
+    assert shop.gateway.session_of("pi_of_nobody") == ""

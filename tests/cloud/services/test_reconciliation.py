@@ -1,0 +1,251 @@
+"""The books of Stripe, the ledger and the journals beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cloud.adapters.stripe_gateway import StripeRefused
+from cloud.cli import admin
+from cloud.core.orders import OrderState
+from cloud.core.payments import Intent, Undelivered
+from cloud.core.reconciliation import Finding, Repair
+from tests.fakes.arcade import SETTINGS, Arcade
+from tests.fakes.stripe import lost as losing
+
+LATER = 3600.0
+
+
+def compared(arcade: Arcade) -> list[Finding]:
+    return arcade.cloud.reconciliation.compare(arcade.now - 86400)
+
+
+def repaired(arcade: Arcade) -> list[str]:
+    """Repairs what was found; the books agree after that."""
+    books = arcade.cloud.reconciliation
+    done = [books.repair(finding) for finding in compared(arcade)]
+    assert compared(arcade) == []
+    return done
+
+
+def served(arcade: Arcade, quantity: int = 3, pulsed: int = 3, held: bool = True) -> str:
+    order_id = arcade.pay(quantity, held=held)
+    arcade.claim(order_id)
+    arcade.settle(order_id, pulsed, quantity)
+    return order_id
+
+
+def paid_and_never_told(arcade: Arcade) -> str:
+    session_id = arcade.stripe.pay(arcade.link(), 2)
+    arcade.stripe.created[session_id] = arcade.now
+    arcade.now += LATER
+    return session_id
+
+
+@pytest.mark.parametrize("held", [True, False])
+@pytest.mark.parametrize("pulsed", [0, 1, 3])
+def test_a_day_without_trouble_has_no_exception(arcade: Arcade, pulsed: int, held: bool) -> None:
+    served(arcade, 3, pulsed, held)
+    arcade.now += LATER
+    assert compared(arcade) == []
+
+
+def test_a_payment_whose_event_never_came_is_found_and_given_back(arcade: Arcade) -> None:
+    session_id = paid_and_never_told(arcade)
+    (finding,) = compared(arcade)
+    assert (finding.order_id, finding.amount, finding.repair) == (session_id, 200, Repair.STORE)
+    assert arcade.ledger.order(session_id) is None  # looking changes nothing
+    assert repaired(arcade) == ["the order is stored and released: it is too late"]
+    assert arcade.order(session_id).state is OrderState.RELEASED
+    assert not arcade.stripe.holds(session_id)
+
+
+def test_a_payment_of_now_may_still_be_on_its_way(arcade: Arcade) -> None:
+    session_id = arcade.stripe.pay(arcade.link())
+    arcade.stripe.created[session_id] = arcade.now
+    assert compared(arcade) == []
+
+
+def test_a_payment_of_another_installation_is_none_of_ours(arcade: Arcade) -> None:
+    session_id = paid_and_never_told(arcade)
+    payment = arcade.stripe.payments[session_id]
+    arcade.stripe.payments[session_id] = replace(payment, link_id="plink_of_others")
+    assert compared(arcade) == []
+
+
+def test_a_refund_made_in_the_dashboard_is_recorded_and_counted(arcade: Arcade) -> None:
+    order_id = served(arcade)
+    arcade.stripe.accounts[arcade.order(order_id).intent_id].refunded = 100
+    arcade.now += LATER
+    (finding,) = compared(arcade)
+    assert (finding.amount, finding.repair) == (100, Repair.NOTE)
+    assert repaired(arcade) == ["it is written down"]
+    order = arcade.order(order_id)
+    assert (order.refunded, order.charged, order.pulsed) == (100, 300, 3)
+    (tally,) = arcade.cloud.reconciliation.tallies(0.0)
+    assert (tally.orders, tally.charged, tally.refunds, tally.refunded) == (1, 300, 1, 100)
+    assert arcade.publisher.sent  # hints of the payment, and after the refund none
+    arcade.stripe.accounts[order.intent_id].refunded = 300
+    assert [f.amount for f in compared(arcade)] == [300]
+
+
+def test_a_dispute_is_recorded_and_counted(arcade: Arcade) -> None:
+    order_id = served(arcade)
+    arcade.stripe.accounts[arcade.order(order_id).intent_id].disputed = True
+    (finding,) = compared(arcade)
+    assert "disputes" in finding.reason
+    repaired(arcade)
+    assert arcade.order(order_id).disputed
+    assert arcade.cloud.reconciliation.tallies(0.0)[0].disputes == 1
+
+
+def test_a_charge_above_the_ledger_is_given_back(arcade: Arcade) -> None:
+    order_id = served(arcade, 3, 1)
+    arcade.stripe.accounts[arcade.order(order_id).intent_id].received = 300
+    (finding,) = compared(arcade)
+    assert finding.amount == 200
+    assert repaired(arcade) == ["the player has paid 1.00 USD now"]
+    assert arcade.stripe.charged(order_id) == 100
+
+
+@pytest.mark.parametrize(("pulsed", "charged"), [(0, "0.00 USD"), (2, "2.00 USD")])
+def test_a_hold_that_was_left_is_finished_as_the_ledger_says(
+    arcade: Arcade, pulsed: int, charged: str
+) -> None:
+    """As after a restored backup of Stripe's side, or a defect of ours."""
+    order_id = served(arcade, 3, pulsed)
+    account = arcade.stripe.accounts[arcade.order(order_id).intent_id]
+    account.status, account.received = "requires_capture", 0
+    (finding,) = compared(arcade)
+    assert "still holds" in finding.reason
+    assert repaired(arcade) == [f"the player has paid {charged} now"]
+    assert arcade.stripe.charged(order_id) == 100 * pulsed
+
+
+def test_an_order_that_no_sweep_ended_is_ended(arcade: Arcade) -> None:
+    order_id = arcade.pay()
+    arcade.now += LATER
+    (finding,) = compared(arcade)
+    assert finding.repair is Repair.FINISH
+    assert repaired(arcade) == ["it is released now"]
+    assert not arcade.stripe.holds(order_id)
+
+
+def test_a_claimed_order_is_left_to_its_cabinet(arcade: Arcade) -> None:
+    order_id = arcade.pay()
+    arcade.claim(order_id)
+    arcade.now += LATER
+    (finding,) = compared(arcade)
+    assert (finding.repair, "repair the cabinet" in finding.todo) == (Repair.NONE, True)
+    assert arcade.cloud.reconciliation.repair(finding) == ""
+    assert arcade.order(order_id).state is OrderState.CLAIMED
+
+
+def test_an_order_that_stripe_does_not_know_keeps_no_other_waiting(arcade: Arcade) -> None:
+    strange, lost = served(arcade), paid_and_never_told(arcade)
+    known = arcade.stripe.intent
+
+    def intent(intent_id: str) -> Intent:
+        if intent_id == arcade.order(strange).intent_id:
+            raise StripeRefused("No such payment_intent", "resource_missing", 404)
+        return known(intent_id)
+
+    arcade.stripe.intent = intent  # type: ignore[method-assign]
+    found = compared(arcade)
+    assert {f.order_id for f in found} == {strange, lost}
+    assert any("Stripe does not know its payment" in f.reason for f in found)
+
+
+def row(order_id: str, state: str = "settled", charged: str = "3") -> dict[str, str]:
+    return {"order": order_id, "state": state, "charged": charged}
+
+
+def test_a_journal_that_agrees_has_no_exception(arcade: Arcade) -> None:
+    rows = [row(served(arcade)), row(arcade.pay(), "claiming", "0")]
+    assert arcade.cloud.reconciliation.compare_journal("cab001", rows) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"charged": "2"}, "2 pulses to charge, the ledger 3"),
+        ({"state": "pulsing", "charged": "0"}, "the journal says pulsing, the ledger settled"),
+        ({"order": "cs_of_others"}, "does not know"),
+    ],
+)
+def test_a_journal_that_says_otherwise_is_an_exception(
+    arcade: Arcade, changes: dict[str, str], told: str
+) -> None:
+    rows = [row(served(arcade)) | changes]
+    (finding,) = arcade.cloud.reconciliation.compare_journal("cab001", rows)
+    assert told in finding.reason
+    assert finding.repair is Repair.NONE
+
+
+@pytest.fixture
+def ask(arcade: Arcade, monkeypatch: pytest.MonkeyPatch) -> Iterator[Arcade]:
+    """The command over this arcade."""
+    monkeypatch.setattr(admin, "from_environment", lambda _env: SETTINGS)
+    monkeypatch.setattr(admin, "build", lambda _settings: arcade.cloud)
+    monkeypatch.setattr(arcade.cloud, "close", lambda: None)
+    monkeypatch.setattr("time.time", lambda: arcade.now)
+    yield arcade
+    monkeypatch.undo()
+
+
+def test_the_command_lists_repairs_and_counts(
+    ask: Arcade, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served(ask)
+    session_id = paid_and_never_told(ask)
+    assert admin.main(["reconcile"]) == 1
+    told = capsys.readouterr()
+    assert f"{session_id}  cab001  2.00 USD" in told.out
+    assert "its event never came" in told.out
+    assert "1 of 1 exceptions are left" in told.err
+    assert admin.main(["reconcile", "--fix"]) == 0
+    assert "the books agree (1 exceptions repaired)" in capsys.readouterr().out
+    assert admin.main(["reconcile"]) == 0
+    assert "cab001  2 orders, charged 3.00 USD" in capsys.readouterr().out
+
+
+def test_the_command_goes_on_after_a_repair_that_failed(
+    ask: Arcade, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = served(ask, 3, 1), served(ask, 3, 1)
+    for order_id in (first, second):
+        ask.stripe.accounts[ask.order(order_id).intent_id].received = 300
+    ask.stripe.trouble = losing("refund", "before")
+    assert admin.main(["reconcile", "--fix"]) == 1
+    assert "not repaired, run this again: Stripe does not answer" in capsys.readouterr().out
+    assert (ask.stripe.charged(first), ask.stripe.charged(second)) == (300, 100)
+    assert admin.main(["reconcile", "--fix"]) == 0
+    assert ask.stripe.charged(first) == 100
+
+
+def test_the_command_counts_events_that_were_never_delivered(
+    ask: Arcade, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kind = "payment_intent.canceled"
+    ask.stripe.events = [Undelivered(f"evt_{n}", kind, ask.now) for n in range(2)]
+    ask.now += LATER
+    assert admin.main(["reconcile"]) == 0
+    assert f"never delivered: 2 × {kind}" in capsys.readouterr().out
+
+
+def test_the_command_takes_a_cabinets_book(
+    ask: Arcade, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order_id = served(ask)
+    file = tmp_path / "cab001.csv"
+    file.write_text(f"order,begun,state,charged\n{order_id},then,settled,1\n")
+    assert admin.main(["reconcile", "--journal", f"cab001={file}"]) == 1
+    assert "the journal has 1 pulses to charge, the ledger 3" in capsys.readouterr().out
+    file.write_text("name,price\nx,1\n")
+    assert admin.main(["reconcile", "--journal", f"cab001={file}"]) == 1
+    assert "is no cabinet's book" in capsys.readouterr().err
+    assert admin.main(["reconcile", "--journal", "cab001=/no/such.csv"]) == 1
+    assert "cannot be read" in capsys.readouterr().err

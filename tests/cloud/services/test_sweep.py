@@ -1,0 +1,170 @@
+"""Time passes: late orders go back, what a crash left in between is finished, dead links go off."""
+
+from __future__ import annotations
+
+import pytest
+
+from cloud.adapters.stripe_gateway import StripeRefused
+from cloud.core.orders import OrderState
+from cloud.services.sweep import Swept
+from tests.fakes.arcade import Arcade
+from tests.fakes.stripe import lost
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_what_nobody_claimed_is_released_after_its_deadline(arcade: Arcade, held: bool) -> None:
+    order_id = arcade.pay(held=held)
+    arcade.now += 119
+    assert arcade.cloud.sweep().published == 1
+    assert arcade.order(order_id).state is OrderState.OPEN
+    arcade.now += 1
+    assert arcade.cloud.sweep().released == 1
+    assert arcade.order(order_id).state is OrderState.RELEASED
+    assert arcade.stripe.charged(order_id) == 0
+    assert not arcade.stripe.holds(order_id)
+    assert arcade.claim(order_id)[0] == 409
+    assert arcade.cloud.sweep() == Swept()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("call", ["capture", "cancel", "refund"])
+def test_a_lost_answer_of_stripe_charges_once_and_right(
+    arcade: Arcade, call: str, when: str
+) -> None:
+    held = call != "refund"
+    pulsed = {"capture": 4, "cancel": 0, "refund": 4}[call]
+    order_id = arcade.pay(quantity=5, held=held)
+    arcade.claim(order_id)
+    arcade.stripe.trouble = lost(call, when)
+    status, _ = arcade.settle(order_id, pulsed, 6)
+    assert status == 200
+    arcade.cloud.sweep()
+    assert arcade.order(order_id).state is OrderState.SETTLED
+    assert arcade.stripe.charged(order_id) == arcade.order(order_id).charged == 500 * pulsed // 6
+    assert arcade.ledger.incidents() == []
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_release_whose_answer_was_lost_is_finished_by_the_sweep(
+    arcade: Arcade, when: str
+) -> None:
+    order_id = arcade.pay()
+    arcade.now += 120
+    arcade.stripe.trouble = lost("cancel", when)
+    arcade.cloud.sweep()
+    arcade.cloud.sweep()
+    assert arcade.order(order_id).state is OrderState.RELEASED
+    assert arcade.stripe.charged(order_id) == 0
+
+
+def test_while_stripe_is_away_the_cabinet_is_free_and_the_order_waits(
+    arcade: Arcade,
+) -> None:
+    order_id = arcade.pay()
+    arcade.claim(order_id)
+
+    def away(_call: str, _when: str) -> None:
+        lost(_call, _when)(_call, _when)
+
+    arcade.stripe.trouble = away
+    status, body = arcade.settle(order_id, 1, 1)
+    assert (status, body["state"]) == (200, "settling")
+    arcade.cloud.sweep()
+    assert arcade.order(order_id).state is OrderState.SETTLING
+    arcade.stripe.trouble = lambda _call, _when: None
+    assert arcade.cloud.sweep().finished == 1
+    assert arcade.order(order_id).charged == 100
+
+
+def test_a_claimed_order_is_not_released_for_being_late_but_reported_once(
+    arcade: Arcade,
+) -> None:
+    order_id = arcade.pay()
+    arcade.claim(order_id)
+    arcade.now += 901
+    arcade.cloud.sweep()
+    arcade.cloud.sweep()
+    assert arcade.order(order_id).state is OrderState.CLAIMED
+    (incident,) = arcade.ledger.incidents()
+    assert (incident.order_id, incident.machine_id) == (order_id, "cab001")
+
+
+def test_a_claimed_order_is_given_up_a_day_before_its_hold_runs_out(
+    arcade: Arcade,
+) -> None:
+    order_id = arcade.pay()
+    arcade.claim(order_id)
+    arcade.now += 6 * 86_400 - 1
+    arcade.cloud.sweep()
+    assert arcade.order(order_id).state is OrderState.CLAIMED
+    arcade.now += 2
+    arcade.cloud.sweep()
+    assert arcade.order(order_id).state is OrderState.RELEASED
+    status, body = arcade.settle(order_id, 1, 1)
+    assert (status, body["charged"]) == (200, 0)
+    assert arcade.order(order_id).given_away == 1
+
+
+def test_one_order_in_trouble_does_not_keep_the_others_waiting(arcade: Arcade) -> None:
+    first, second = arcade.pay(), arcade.pay()
+    arcade.now += 120
+    arcade.stripe.trouble = lost("cancel", "before", times=1)
+    arcade.cloud.sweep()
+    assert arcade.order(second).state is OrderState.RELEASED
+    arcade.cloud.sweep()
+    assert arcade.order(first).state is OrderState.RELEASED
+
+
+def test_the_link_of_a_silent_cabinet_is_switched_off_and_on_again(
+    arcade: Arcade,
+) -> None:
+    link_id = arcade.link()
+    arcade.ask("/status", {"healthy": True})
+    arcade.now += 599
+    assert arcade.cloud.sweep().switched_off == 0
+    arcade.now += 2
+    assert arcade.cloud.sweep().switched_off == 1
+    assert not arcade.stripe.links[link_id]["active"]
+    arcade.ask("/status", {"healthy": True})
+    assert arcade.stripe.links[link_id]["active"]
+
+
+def settle_after(arcade: Arcade, status: str, received: int, pulsed: int) -> tuple[int, int]:
+    """Settles an order whose payment was changed in the dashboard; the charge by both books."""
+    order_id = arcade.pay(quantity=5)
+    arcade.claim(order_id)
+    account = arcade.stripe.accounts[arcade.stripe.payments[order_id].intent_id]
+    account.status, account.received = status, received
+    arcade.settle(order_id, pulsed, 6)
+    assert arcade.order(order_id).state is OrderState.SETTLED
+    return arcade.order(order_id).charged, arcade.stripe.charged(order_id)
+
+
+def test_a_hold_captured_in_the_dashboard_is_refunded_down_to_what_is_due(
+    arcade: Arcade,
+) -> None:
+    assert settle_after(arcade, "succeeded", 500, pulsed=3) == (250, 250)
+    assert arcade.ledger.incidents() == []
+
+
+def test_a_hold_cancelled_in_the_dashboard_charges_nothing_and_is_reported(
+    arcade: Arcade,
+) -> None:
+    assert settle_after(arcade, "canceled", 0, pulsed=6) == (0, 0)
+    assert "outside of the kiosk" in arcade.ledger.incidents()[0].text
+    assert arcade.ledger.orders()[0].given_away == 6
+
+
+def test_less_than_stripe_can_charge_is_given_away(arcade: Arcade) -> None:
+    order_id = arcade.pay(quantity=5)
+    arcade.claim(order_id)
+
+    def too_small(call: str, when: str) -> None:
+        if (call, when) == ("capture", "before"):
+            raise StripeRefused("Amount must be at least $0.50", "amount_too_small")
+
+    arcade.stripe.trouble = too_small
+    arcade.settle(order_id, 1, 6)
+    assert arcade.order(order_id).state is OrderState.SETTLED
+    assert (arcade.order(order_id).charged, arcade.stripe.charged(order_id)) == (0, 0)
+    assert not arcade.stripe.holds(order_id)

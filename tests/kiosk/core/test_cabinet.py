@@ -1,0 +1,903 @@
+"""What the cabinet does about everything that happens to it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from kiosk.core.cabinet.rules import Mode, backoff
+from kiosk.core.effects import (
+    Acknowledge,
+    Append,
+    Call,
+    Pulse,
+    ReopenJournal,
+    ReopenRelay,
+    Report,
+)
+from kiosk.core.entries import Entry, Kind
+from kiosk.core.events import (
+    Answered,
+    BrokerDown,
+    BrokerUp,
+    JournalFailed,
+    JournalOpened,
+    PulseMade,
+    RelayFailed,
+    RelayReady,
+)
+from kiosk.core.view import Bonus, Offer, Reason, Screen
+from tests.fakes.bench import OFFER, Bench
+
+
+@pytest.fixture
+def bench() -> Bench:
+    made = Bench()
+    made.start()
+    return made
+
+
+# Money
+
+
+def test_one_order_from_the_hint_to_the_settle(bench: Bench) -> None:
+    bench.hint("cs_1")
+    assert bench.call("claim cs_1").body["machine_id"] == "cab001"
+    bench.grant("cs_1", credits=3)
+    bench.wait(1)
+    assert bench.pulses == [("cs_1", 1), ("cs_1", 2), ("cs_1", 3)]
+    call = bench.call("settle cs_1")
+    assert (call.body["pulsed"], call.body["pulses"]) == (3, 3)
+    bench.settled("cs_1")
+    assert bench.state.book.jobs == {}
+    assert bench.view.credits_left == 3
+
+
+def test_every_deed_stands_behind_its_line(bench: Bench) -> None:
+    kinds = [type(e) for e in bench.hint("cs_1")]
+    assert kinds == [Append, Acknowledge, Call]
+    effects = bench.grant("cs_1")
+    lines = [e.entry.kind for e in effects if isinstance(e, Append)]
+    assert lines == [Kind.CLAIMED, Kind.PULSE_BEGINS, Kind.PULSE_OVER, Kind.SETTLE]
+    order = [type(e) for e in effects]
+    assert order.index(Pulse) > order.index(Append)
+    assert [e.entry.kind for e in effects[: order.index(Pulse)] if isinstance(e, Append)] == [
+        Kind.CLAIMED,
+        Kind.PULSE_BEGINS,
+    ]
+
+
+def test_a_hint_makes_no_pulse_by_itself(bench: Bench) -> None:
+    bench.hint("cs_1", credits=100)
+    bench.no_answer("claim cs_1")
+    bench.wait(60)
+    assert bench.pulses == []
+
+
+def test_the_clouds_number_of_credits_counts_and_not_the_hints(bench: Bench) -> None:
+    bench.hint("cs_1", credits=500)
+    bench.grant("cs_1", credits=2)
+    bench.wait(5)
+    assert len(bench.pulses) == 2
+
+
+def test_pulses_for_each_credit_are_the_operators() -> None:
+    bench = Bench(pulses_per_credit=3)
+    bench.start()
+    bench.hint("cs_1")
+    bench.grant("cs_1", credits=2)
+    bench.wait(5)
+    assert len(bench.pulses) == 6
+    assert bench.call("settle cs_1").body["pulses"] == 6
+    assert bench.state.book.credits_left == 2
+
+
+def test_pulses_keep_their_distance(bench: Bench) -> None:
+    bench.hint("cs_1")
+    bench.hint("cs_2")
+    bench.grant("cs_1", credits=2)
+    bench.grant("cs_2", credits=2)
+    assert len(bench.pulses) == 1
+    bench.wait(0.39)
+    assert len(bench.pulses) == 1
+    bench.wait(0.02)
+    assert len(bench.pulses) == 2
+    bench.wait(2)
+    assert bench.pulses == [("cs_1", 1), ("cs_1", 2), ("cs_2", 1), ("cs_2", 2)]
+
+
+def test_a_hint_that_comes_again_is_acknowledged_and_nothing_else(bench: Bench) -> None:
+    bench.hint("cs_1")
+    assert [type(e) for e in bench.hint("cs_1")] == [Acknowledge]
+    bench.grant("cs_1")
+    bench.settled("cs_1")
+    assert [type(e) for e in bench.hint("cs_1")] == [Acknowledge]
+    assert bench.pulses == [("cs_1", 1)]
+
+
+def test_a_refused_claim_makes_no_pulse_and_is_over(bench: Bench) -> None:
+    bench.hint("cs_1")
+    bench.answer("claim cs_1", {"error": "the deadline has passed"}, status=409)
+    assert bench.pulses == []
+    assert bench.state.book.jobs == {}
+    assert "the deadline has passed" in bench.reports
+    assert bench.state.cloud_ready
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 502, 503])
+def test_a_claim_that_was_not_decided_is_asked_again(bench: Bench, status: int) -> None:
+    bench.hint("cs_1")
+    first = bench.call("claim cs_1")
+    bench.answer("claim cs_1", {"error": "later"}, status=status)
+    assert not bench.state.cloud_ready
+    bench.wait(0.6)
+    assert bench.call("claim cs_1").body == first.body
+    bench.grant("cs_1")
+    assert bench.pulses == [("cs_1", 1)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"order_id": "cs_2"},
+        {"claim_id": "another"},
+        {"credits": 0},
+        {"credits": "3"},
+        {"credits": True},
+        {"credits": 10**6},
+        {"age_seconds": None},
+        {"age_seconds": -1},
+        {"state": 7},
+    ],
+)
+def test_a_yes_that_cannot_be_understood_makes_no_pulse(
+    bench: Bench, change: dict[str, Any]
+) -> None:
+    bench.hint("cs_1")
+    call = bench.call("claim cs_1")
+    good = {
+        "order_id": "cs_1",
+        "claim_id": call.body["claim_id"],
+        "credits": 1,
+        "state": "claimed",
+        "age_seconds": 0,
+    }
+    bench.feed(Answered(call, 200, good | change))
+    assert bench.pulses == []
+    assert bench.state.cloud_problem
+    bench.wait(1)
+    bench.grant("cs_1")
+    assert bench.pulses == [("cs_1", 1)]
+
+
+def test_a_settle_is_repeated_until_the_cloud_has_it(bench: Bench) -> None:
+    bench.hint("cs_1")
+    bench.grant("cs_1")
+    for _ in range(6):
+        bench.no_answer("settle cs_1")
+        bench.wait(31)
+    bench.settled("cs_1")
+    assert bench.state.book.jobs == {}
+    bodies = {json.dumps(c.body) for c in bench.calls("settle")}
+    assert len(bodies) == 1
+
+
+def test_a_refused_settle_is_over_and_reported(bench: Bench) -> None:
+    bench.hint("cs_1")
+    bench.grant("cs_1")
+    bench.answer("settle cs_1", {"error": "settled with 0 of 1"}, status=409)
+    assert bench.state.book.jobs == {}
+    assert "settled with 0 of 1" in bench.reports
+
+
+def test_an_answer_that_comes_twice_is_heard_once(bench: Bench) -> None:
+    bench.hint("cs_1")
+    call = bench.call("claim cs_1")
+    bench.grant("cs_1")
+    settle = bench.call("settle cs_1")
+    bench.feed(Answered(call, 409, {"error": "late"}))
+    bench.settled("cs_1")
+    bench.feed(Answered(settle, 200, {}))
+    bench.feed(Answered(call, 200, {}))
+    assert bench.pulses == [("cs_1", 1)]
+    assert bench.state.book.jobs == {}
+
+
+# After a crash
+
+
+def left(*more: Entry, pulses: int = 5) -> list[Entry]:
+    return [
+        Entry(Kind.CLAIM, "cs_1", claim_id="mine"),
+        Entry(Kind.CLAIMED, "cs_1", credits=pulses, pulses=pulses),
+        *more,
+    ]
+
+
+def pulse(number: int) -> list[Entry]:
+    return [
+        Entry(Kind.PULSE_BEGINS, "cs_1", number=number),
+        Entry(Kind.PULSE_OVER, "cs_1", number=number),
+    ]
+
+
+def test_an_unanswered_claim_is_asked_again_with_its_own_id() -> None:
+    bench = Bench()
+    bench.start(Entry(Kind.CLAIM, "cs_1", claim_id="mine"))
+    assert bench.call("claim cs_1").body["claim_id"] == "mine"
+
+
+def test_a_restart_goes_on_with_the_next_pulse() -> None:
+    bench = Bench()
+    bench.start(*left(*pulse(1), *pulse(2)))
+    assert bench.pulses == []
+    bench.grant("cs_1", credits=5, age=10)
+    bench.wait(5)
+    assert bench.pulses == [("cs_1", 3), ("cs_1", 4), ("cs_1", 5)]
+    assert bench.call("settle cs_1").body["pulsed"] == 5
+
+
+def test_a_restart_alone_pulses_nothing() -> None:
+    bench = Bench()
+    bench.start(*left(*pulse(1)))
+    for _ in range(20):
+        bench.no_answer("claim cs_1")
+        bench.wait(31)
+    assert bench.pulses == []
+
+
+def test_after_the_resume_window_what_was_made_is_settled() -> None:
+    bench = Bench()
+    bench.start(*left(*pulse(1), *pulse(2)))
+    bench.grant("cs_1", credits=5, age=300.1)
+    bench.wait(5)
+    assert bench.pulses == []
+    assert bench.call("settle cs_1").body["pulsed"] == 2
+
+
+@pytest.mark.parametrize(("charged", "pulsed"), [(False, 4), (True, 5)])
+def test_an_ambiguous_pulse_is_never_made_again(charged: bool, pulsed: int) -> None:
+    bench = Bench(charge_ambiguous=charged)
+    bench.start(*left(*pulse(1), *pulse(2), Entry(Kind.PULSE_BEGINS, "cs_1", number=3)))
+    bench.grant("cs_1", credits=5, age=10)
+    bench.wait(5)
+    assert bench.pulses == [("cs_1", 4), ("cs_1", 5)]
+    assert bench.call("settle cs_1").body["pulsed"] == pulsed
+    assert "its end is unknown" in bench.reports
+
+
+def test_an_ambiguous_last_pulse_is_settled_without_it() -> None:
+    bench = Bench()
+    bench.start(*left(Entry(Kind.PULSE_BEGINS, "cs_1", number=1), pulses=1))
+    bench.grant("cs_1", age=1)
+    assert bench.pulses == []
+    assert bench.call("settle cs_1").body["pulsed"] == 0
+
+
+def test_an_order_that_was_taken_away_is_settled_with_what_was_made() -> None:
+    bench = Bench()
+    bench.start(*left(*pulse(1)))
+    bench.answer("claim cs_1", {"error": "the order was released"}, status=409)
+    assert bench.call("settle cs_1").body["pulsed"] == 1
+    assert bench.pulses == []
+
+
+def test_a_settle_left_over_is_sent_again() -> None:
+    bench = Bench()
+    bench.start(*left(*pulse(1), Entry(Kind.SETTLE, "cs_1", number=1)))
+    assert bench.call("settle cs_1").body["pulsed"] == 1
+    assert bench.calls("claim") == []
+
+
+def test_a_journal_that_makes_no_sense_stops_the_money() -> None:
+    bench = Bench()
+    bench.feed(RelayReady())
+    bench.feed(JournalOpened((Entry(Kind.SETTLED, "cs_1"),)))
+    bench.feed(BrokerUp())
+    assert bench.view.screen is Screen.OUT_OF_ORDER
+    assert "damaged" in bench.view.notes[0].text
+    assert bench.view.notes[0].code == "E1"
+    assert bench.calls("link") == []
+
+
+# A machine that lost its power, and with it what the game knew
+
+
+def test_after_a_power_cut_what_was_given_before_is_not_charged() -> None:
+    bench = Bench()
+    bench.start(*left(*pulse(1), *pulse(2), pulses=3), power_was_lost=True)
+    bench.grant("cs_1", credits=3, age=30)
+    bench.wait(1)
+    bench.wait(1)
+    assert [number for _, number in bench.pulses] == [3]
+    assert bench.call("settle cs_1").body["pulsed"] == 1
+    assert bench.state.book.credits_left == 1
+
+
+def test_after_a_long_power_cut_nothing_is_given_and_nothing_charged() -> None:
+    bench = Bench()
+    bench.start(*left(*pulse(1), *pulse(2), pulses=3), power_was_lost=True)
+    bench.grant("cs_1", credits=3, age=301)
+    assert bench.pulses == []
+    assert bench.call("settle cs_1").body["pulsed"] == 0
+
+
+def test_a_second_power_cut_forgives_again() -> None:
+    bench = Bench()
+    lines = (*left(*pulse(1), pulses=3), Entry(Kind.FORGIVEN, "cs_1", number=1), *pulse(2))
+    bench.start(*lines, power_was_lost=True)
+    bench.grant("cs_1", credits=3)
+    bench.wait(1)
+    bench.wait(1)
+    assert [number for _, number in bench.pulses] == [3]
+    assert bench.call("settle cs_1").body["pulsed"] == 1
+
+
+def test_a_power_cut_that_was_dealt_with_is_not_dealt_with_again() -> None:
+    bench = Bench()
+    bench.start(
+        *left(*pulse(1), pulses=3), Entry(Kind.FORGIVEN, "cs_1", number=1), power_was_lost=True
+    )
+    assert [e.kind for e in bench.entries].count(Kind.FORGIVEN) == 1
+
+
+def test_an_operator_may_charge_for_a_game_that_keeps_its_credits() -> None:
+    bench = Bench(forgive_lost=False)
+    bench.start(*left(*pulse(1), *pulse(2), pulses=3), power_was_lost=True)
+    bench.grant("cs_1", credits=3)
+    bench.wait(1)
+    bench.wait(1)
+    assert [number for _, number in bench.pulses] == [3]
+    assert bench.call("settle cs_1").body["pulsed"] == 3
+
+
+def test_the_credits_left_are_gone_with_the_power() -> None:
+    bench = Bench()
+    bench.start(Entry(Kind.CREDITS_LEFT, number=4), power_was_lost=True)
+    assert bench.view.screen is Screen.READY
+    assert bench.entries[-1] == Entry(Kind.CREDITS_LEFT, number=0)
+
+
+def test_an_ambiguous_pulse_before_a_power_cut_is_never_charged() -> None:
+    bench = Bench(charge_ambiguous=True)
+    begun = Entry(Kind.PULSE_BEGINS, "cs_1", number=1)
+    bench.start(*left(begun, pulses=3), power_was_lost=True)
+    bench.grant("cs_1", credits=3)
+    bench.wait(1)
+    bench.wait(1)
+    assert [number for _, number in bench.pulses] == [2, 3]
+    assert bench.call("settle cs_1").body["pulsed"] == 2
+
+
+def test_half_a_credit_is_not_given_after_a_power_cut() -> None:
+    """Of two credits of two pulses each one pulse was made: one whole credit can still be."""
+    bench = Bench(pulses_per_credit=2)
+    claim = Entry(Kind.CLAIM, "cs_1", claim_id="mine")
+    claimed = Entry(Kind.CLAIMED, "cs_1", credits=2, pulses=4)
+    bench.start(claim, claimed, *pulse(1), power_was_lost=True)
+    bench.grant("cs_1", credits=2)
+    bench.wait(1)
+    bench.wait(1)
+    assert [number for _, number in bench.pulses] == [2, 3]
+    assert bench.call("settle cs_1").body == {
+        "machine_id": "cab001",
+        "order_id": "cs_1",
+        "claim_id": "mine",
+        "pulsed": 2,
+        "pulses": 4,
+    }
+    assert bench.state.book.credits_left == 1
+
+
+def test_the_lines_of_a_power_cut_stand_together_and_first() -> None:
+    """A start that fails between them would take the power cut for dealt with."""
+    bench = Bench()
+    bench.feed(RelayReady())
+    lines = left(*pulse(1), *pulse(2), pulses=3)
+    effects = bench.feed(JournalOpened(tuple(lines), power_was_lost=True))
+    kinds = [type(e) for e in effects if not isinstance(e, Report)]
+    first = [e for e in effects if isinstance(e, Append)]
+    assert kinds[: len(first)] == [Append] * len(first)
+    begin = effects.index(first[0])
+    assert effects[begin : begin + len(first)] == first
+    assert [e.entry.kind for e in first] == [Kind.CREDITS_LEFT, Kind.FORGIVEN]
+
+
+# A journal that does not know what the cloud knows
+
+
+def claimed_here(age: float, order_id: str = "cs_1") -> dict[str, object]:
+    return {"order_id": order_id, "claim_id": "old", "credits": 3, "age_seconds": age}
+
+
+def test_an_order_that_the_journal_lost_is_settled_with_nothing(bench: Bench) -> None:
+    bench.wait(300)
+    bench.answer("heartbeat", bench.beat(claimed=[claimed_here(301)]))
+    body = bench.call("settle cs_1").body
+    assert (body["claim_id"], body["pulsed"], body["pulses"]) == ("old", 0, 3)
+    assert bench.pulses == []
+    bench.answer("settle cs_1", {"state": "settled"})
+    assert bench.state.book.jobs == {}
+
+
+def test_a_lost_order_is_left_alone_inside_the_resume_window(bench: Bench) -> None:
+    bench.wait(300)
+    bench.answer("heartbeat", bench.beat(claimed=[claimed_here(300)]))
+    assert bench.calls("settle") == []
+
+
+def test_an_order_whose_hint_was_refused_first_is_settled_too(bench: Bench) -> None:
+    bench.hint("cs_1")
+    bench.answer("claim cs_1", {"error": "the order is claimed already"}, status=409)
+    bench.wait(300)
+    bench.answer("heartbeat", bench.beat(claimed=[claimed_here(301)]))
+    assert bench.call("settle cs_1").body["claim_id"] == "old"
+
+
+def test_an_order_of_the_journal_is_not_taken_for_lost(bench: Bench) -> None:
+    bench.hint("cs_1")
+    bench.grant("cs_1", credits=3)
+    bench.wait(1)
+    bench.wait(1)
+    bench.wait(300)
+    bench.answer("heartbeat", bench.beat(claimed=[claimed_here(301)]))
+    assert [e.number for e in bench.entries if e.kind is Kind.SETTLE] == [3]
+
+
+# Trouble
+
+
+def test_a_journal_that_fails_stops_everything_until_it_is_back(bench: Bench) -> None:
+    bench.hint("cs_1")
+    bench.feed(JournalFailed("the disk is full"))
+    assert bench.view.screen is Screen.OUT_OF_ORDER
+    assert bench.view.offer is None
+    bench.grant("cs_1")
+    bench.hint("cs_2")
+    assert bench.pulses == []
+    assert bench.acks == [1]
+    effects = bench.wait(10)
+    assert ReopenJournal() in effects
+    bench.feed(JournalOpened((Entry(Kind.CLAIM, "cs_1", claim_id="mine"),)))
+    assert bench.call("claim cs_1").body["claim_id"] == "mine"
+
+
+def test_a_relay_that_fails_settles_with_what_was_made_and_takes_no_more(
+    bench: Bench,
+) -> None:
+    bench.makes_pulses = False
+    bench.hint("cs_1")
+    bench.grant("cs_1", credits=3)
+    bench.feed(RelayFailed("the relay is stuck"))
+    assert bench.call("settle cs_1").body["pulsed"] == 0
+    assert bench.view.screen is Screen.OUT_OF_ORDER
+    bench.hint("cs_2")
+    assert bench.calls("claim cs_2") == []
+    assert ReopenRelay() in bench.wait(10)
+    bench.feed(RelayReady())
+    bench.answer("heartbeat", bench.beat(state="off"))
+    bench.answer("heartbeat", bench.beat("cs_2"))
+    assert bench.calls("claim cs_2")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"\xff\xfe",
+        b"not json",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"machineId": "cab002", "credits": 1, "orderId": "cs_1"}',
+        b'{"machineId": "cab001", "credits": "1", "orderId": "cs_1"}',
+        b'{"machineId": "cab001", "credits": 0, "orderId": "cs_1"}',
+        b'{"machineId": "cab001", "credits": 1}',
+        b'{"machineId": "cab001", "credits": 1, "orderId": 7}',
+        b'{"machineId": "cab001", "credits": 1, "orderId": "a b"}',
+        b"[" * 100_000,
+        b'"' + b"x" * 20_000 + b'"',
+    ],
+    ids=lambda raw: repr(raw[:50]),
+)
+def test_a_message_that_cannot_be_used_is_dropped_and_the_next_one_works(
+    bench: Bench, raw: bytes
+) -> None:
+    bench.message("coinpulse", None, raw=raw)
+    assert bench.calls("claim") == []
+    assert bench.acks == [1]
+    assert bench.state.dropped == 1
+    assert "dropped" in bench.reports
+    bench.hint("cs_1")
+    assert bench.calls("claim cs_1")
+
+
+def test_unknown_fields_and_unknown_topics(bench: Bench) -> None:
+    bench.message(
+        "coinpulse",
+        {"machineId": "cab001", "credits": 1, "orderId": "cs_1", "colour": "red"},
+    )
+    assert bench.calls("claim cs_1")
+    bench.message("other", {"machineId": "cab001"})
+    assert bench.acks == [1, 2]
+    assert bench.state.dropped == 1
+
+
+def test_open_orders_of_a_heartbeat_are_claimed(bench: Bench) -> None:
+    bench.wait(301)
+    bench.answer("heartbeat", bench.beat("cs_1", "cs_2"))
+    assert bench.calls("claim cs_1")
+    assert bench.calls("claim cs_2")
+    ids = {c.body["claim_id"] for c in bench.calls("claim")}
+    assert len(ids) == 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"link": None, "orders": []},
+        {"link": {}, "orders": [7]},
+        {"link": {}, "orders": [{"order_id": 7}]},
+        {"link": {}, "orders": "none"},
+    ],
+)
+def test_a_heartbeats_answer_that_cannot_be_used_is_trouble_with_the_cloud(
+    bench: Bench, body: dict[str, Any]
+) -> None:
+    bench.wait(301)
+    bench.answer("heartbeat", body)
+    assert bench.view.screen is Screen.OFFLINE
+    bench.wait(1)
+    bench.answer("heartbeat", bench.beat())
+    assert bench.view.screen is Screen.READY
+
+
+# Free play and maintenance
+
+
+class TestNothingIsSold:
+    @pytest.fixture(params=[Mode.FREE_PLAY, Mode.MAINTENANCE])
+    def mode(self, request: pytest.FixtureRequest) -> Mode:
+        assert isinstance(request.param, Mode)
+        return request.param
+
+    def begin(self, mode: Mode, *entries: Entry) -> Bench:
+        """A cabinet that starts in a mode: its heartbeat is answered."""
+        bench = Bench(mode=mode)
+        bench.feed(RelayReady())
+        bench.feed(JournalOpened(entries))
+        bench.feed(BrokerUp())
+        bench.answer("heartbeat", bench.beat(state="off"))
+        return bench
+
+    def test_the_screen_says_so_and_has_no_code(self, mode: Mode) -> None:
+        view = self.begin(mode).view
+        assert view.screen.value == mode.value
+        assert view.offer is None
+        assert view.notes == ()
+
+    def test_the_cloud_is_told_to_take_no_money_for_it(self, mode: Mode) -> None:
+        bench = self.begin(mode)
+        (call,) = bench.calls("heartbeat")
+        assert (call.body["healthy"], call.body["state"]) == (False, mode.value)
+        assert call.body["problems"] == []
+        assert bench.calls("link") == []
+        assert bench.announced == [mode.name.lower()]
+
+    def test_an_order_that_is_open_is_left_to_be_given_back(self, mode: Mode) -> None:
+        bench = self.begin(mode)
+        bench.hint("cs_1")
+        assert bench.calls("claim") == []
+        assert bench.entries == []
+
+    def test_an_order_that_was_claimed_before_is_given(self, mode: Mode) -> None:
+        claim = Entry(Kind.CLAIM, "cs_1", claim_id="c1")
+        bench = self.begin(mode, claim, Entry(Kind.CLAIMED, "cs_1", credits=2, pulses=2))
+        bench.grant("cs_1", 2)
+        bench.wait(2)
+        assert bench.pulses == [("cs_1", 1), ("cs_1", 2)]
+        assert bench.call("settle cs_1").body["pulsed"] == 2
+
+    def test_a_broken_relay_is_still_out_of_order(self, mode: Mode) -> None:
+        bench = self.begin(mode)
+        bench.feed(RelayFailed("the pin is taken"))
+        assert bench.view.screen is Screen.OUT_OF_ORDER
+        assert bench.calls("heartbeat")[-1].body["state"] == "troubled"
+
+
+def test_a_link_that_the_cloud_switched_off_has_a_code_for_the_operator(bench: Bench) -> None:
+    bench.wait(301)
+    bench.answer("heartbeat", bench.beat(state="off"))
+    bench.answer("link", {"error": "this cabinet is not to be paid"}, 409)
+    assert bench.view.screen is Screen.OFFLINE
+    assert [note.code for note in bench.view.notes] in (["E4"], ["E5"])
+
+
+def test_each_part_has_a_code_of_its_own(bench: Bench) -> None:
+    bench.feed(RelayFailed("the pin is taken"))
+    bench.feed(BrokerDown("no route"))
+    bench.feed(JournalFailed("the disk is full"))
+    assert [note.code for note in bench.view.notes] == ["E1", "E2", "E3"]
+
+
+def test_the_view_tells_when_the_relay_is_closed(bench: Bench) -> None:
+    bench.makes_pulses = False
+    bench.hint("cs_1", 2)
+    bench.grant("cs_1", 2)
+    assert (bench.view.coin, bench.view.closed) == (1, True)
+    bench.feed(PulseMade("cs_1", 1))
+    assert (bench.view.coin, bench.view.closed) == (1, False)
+    bench.wait(1)
+    assert (bench.view.coin, bench.view.closed) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "reason"),
+    [
+        ("declined", "expired_card", Reason.EXPIRED),
+        ("declined", "incorrect_cvc", Reason.CODE),
+        ("declined", "", Reason.DECLINED),
+        ("declined", "lost_card", Reason.DECLINED),
+        ("declined", "released", Reason.DECLINED),
+        ("released", "", Reason.RELEASED),
+    ],
+)
+def test_a_payment_that_came_to_nothing_has_a_reason_with_words(
+    bench: Bench, status: str, told: str, reason: Reason
+) -> None:
+    bench.message("payment", {"machineId": "cab001", "status": status, "reason": told})
+    assert bench.view.reason is reason
+
+
+# Heartbeats
+
+
+def beats_in(bench: Bench, seconds: float) -> int:
+    """How many heartbeats there are in so many seconds, each answered at once."""
+    before = len(bench.calls("heartbeat"))
+    end = bench.now + seconds
+    while bench.now < end:
+        bench.wait(1)
+        if "heartbeat" in bench.state.under_way:
+            bench.answer("heartbeat", bench.beat())
+    return len(bench.calls("heartbeat")) - before
+
+
+def test_a_well_cabinet_says_so_every_five_minutes(bench: Bench) -> None:
+    assert beats_in(bench, 3600) == 12
+
+
+def test_a_change_of_health_is_told_at_once_and_only_once(bench: Bench) -> None:
+    bench.feed(BrokerDown("no route to the broker"))
+    call = bench.call("heartbeat")
+    assert call.body["healthy"] is False
+    assert call.body["problems"] == ["no route to the broker"]
+    bench.answer("heartbeat", bench.beat(state="off"))
+    assert "heartbeat" not in bench.state.under_way
+    bench.feed(BrokerUp())
+    assert bench.call("heartbeat").body["healthy"] is True
+
+
+def test_open_orders_are_asked_for_often_while_the_broker_is_away(bench: Bench) -> None:
+    bench.feed(BrokerDown("no route to the broker"))
+    assert 18 <= beats_in(bench, 300) <= 22
+
+
+def test_open_orders_are_asked_for_while_a_payment_is_being_made(bench: Bench) -> None:
+    bench.message("payment", {"machineId": "cab001", "status": "processing"})
+    assert beats_in(bench, 60) >= 3
+
+
+def test_a_very_long_problem_is_told_once(bench: Bench) -> None:
+    bench.feed(BrokerDown("x" * 1000))
+    bench.answer("heartbeat", bench.beat(state="off"))
+    assert "heartbeat" not in bench.state.under_way
+
+
+def test_the_cloud_is_asked_less_and_less_often_while_it_is_away(bench: Bench) -> None:
+    bench.wait(301)
+    bench.no_answer("heartbeat")
+    asked = 0
+    end = bench.now + 300
+    while bench.now < end:
+        bench.wait(0.5)
+        if "heartbeat" in bench.state.under_way:
+            bench.no_answer("heartbeat")
+            asked += 1
+    assert 10 <= asked <= 20
+
+
+def test_waits_grow_to_half_a_minute_and_are_jittered() -> None:
+    assert [backoff(n, 0.0) for n in range(4)] == [0.5, 1.0, 2.0, 4.0]
+    assert backoff(50, 0.0) == 30.0
+    assert backoff(50, 1.0) == 15.0
+
+
+# What the screen says
+
+
+def test_the_screen_starts_then_invites(bench: Bench) -> None:
+    assert bench.view.screen is Screen.READY
+    assert bench.view.offer == Offer(OFFER["url"], 100, "USD", 2, (Bonus(5, 6),))
+    fresh = Bench()
+    assert fresh.view.screen is Screen.STARTING
+    fresh.wait(21)
+    assert fresh.view.screen is Screen.OFFLINE
+
+
+@pytest.mark.parametrize("missing", ["broker", "cloud", "relay", "journal", "link"])
+def test_a_code_is_shown_only_while_everything_is_well(bench: Bench, missing: str) -> None:
+    match missing:
+        case "broker":
+            bench.feed(BrokerDown("gone"))
+        case "cloud":
+            bench.wait(301)
+            bench.no_answer("heartbeat")
+        case "relay":
+            bench.feed(RelayFailed("gone"))
+        case "journal":
+            bench.feed(JournalFailed("gone"))
+        case "link":
+            bench.wait(301)
+            bench.answer("heartbeat", bench.beat(state="off"))
+    assert bench.view.offer is None
+    assert bench.view.screen in (Screen.OFFLINE, Screen.OUT_OF_ORDER)
+    if missing != "link":
+        assert bench.view.notes
+
+
+def test_a_new_price_brings_a_new_code(bench: Bench) -> None:
+    bench.message("payment", {"machineId": "cab001", "status": "offer_changed"})
+    bench.answer("link", OFFER | {"url": "https://buy.example/plink_2", "amount": 200})
+    assert bench.view.offer is not None
+    assert bench.view.offer.url.endswith("plink_2")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"url": "javascript:x"},
+        {"amount": 0},
+        {"decimals": 9},
+        {"bonuses": 7},
+        {"url": 3},
+    ],
+)
+def test_an_offer_that_cannot_be_used_is_not_shown(change: dict[str, Any]) -> None:
+    bench = Bench()
+    bench.feed(RelayReady())
+    bench.feed(JournalOpened(()))
+    bench.feed(BrokerUp())
+    bench.answer("link", OFFER | change)
+    assert bench.view.offer is None
+    bench.wait(1)
+    bench.answer("link", OFFER)
+    bench.answer("heartbeat", bench.beat())
+    assert bench.view.screen is Screen.READY
+
+
+def test_a_payment_is_followed_on_the_screen(bench: Bench) -> None:
+    bench.message("payment", {"machineId": "cab001", "status": "processing"})
+    assert (bench.view.screen, bench.view.offer) == (Screen.PAYING, None)
+    bench.message(
+        "payment",
+        {"machineId": "cab001", "status": "declined", "reason": "insufficient_funds"},
+    )
+    assert (bench.view.screen, bench.view.reason) == (Screen.DECLINED, Reason.NO_FUNDS)
+    assert bench.view.offer is not None
+    bench.wait(11)
+    assert bench.view.screen is Screen.READY
+
+
+def test_a_payment_that_nobody_finishes_is_forgotten(bench: Bench) -> None:
+    bench.message("payment", {"machineId": "cab001", "status": "processing"})
+    for _ in range(10):
+        bench.wait(10)
+        if "heartbeat" in bench.state.under_way:
+            bench.answer("heartbeat", bench.beat())
+    assert bench.view.screen is Screen.READY
+
+
+def test_a_payment_that_went_back_is_told(bench: Bench) -> None:
+    bench.message("payment", {"machineId": "cab001", "status": "released"})
+    assert bench.view.reason is Reason.RELEASED
+
+
+def test_coins_are_counted_as_they_drop(bench: Bench) -> None:
+    bench.makes_pulses = False
+    bench.hint("cs_1")
+    assert bench.view.screen is Screen.PAYING
+    bench.grant("cs_1", credits=3)
+    view = bench.view
+    assert (view.screen, view.coin, view.coins) == (Screen.CREDITING, 1, 3)
+    assert view.offer is None
+
+
+def game_over(bench: Bench, stamp: str) -> None:
+    bench.message("gameover", {"machineId": "cab001", "status": "game_over", "timestamp": stamp})
+
+
+def play(bench: Bench, order_id: str, credits: int) -> None:
+    bench.hint(order_id)
+    bench.grant(order_id, credits=credits)
+    bench.wait(5)
+    bench.settled(order_id)
+
+
+def test_credits_count_down_with_the_games_and_up_with_more_credits(
+    bench: Bench,
+) -> None:
+    play(bench, "cs_1", 2)
+    assert (bench.view.screen, bench.view.credits_left) == (Screen.PLAYING, 2)
+    game_over(bench, "a")
+    play(bench, "cs_2", 1)
+    assert bench.view.credits_left == 2
+    game_over(bench, "b")
+    game_over(bench, "b")  # the broker delivers it again
+    assert bench.view.credits_left == 1
+    game_over(bench, "c")
+    assert bench.view.screen is Screen.GAME_OVER
+    bench.wait(9)
+    assert bench.view.screen is Screen.READY
+    game_over(bench, "d")
+    assert bench.view.credits_left == 0
+
+
+def test_a_quiet_time_brings_the_attract_screen_back(bench: Bench) -> None:
+    play(bench, "cs_1", 2)
+    bench.wait(100)
+    assert bench.view.screen is Screen.PLAYING
+    bench.wait(81)
+    assert bench.view.credits_left == 0
+    assert bench.view.screen is Screen.READY
+
+
+def test_credits_left_survive_a_restart_of_the_kiosk(bench: Bench) -> None:
+    play(bench, "cs_1", 2)
+    again = Bench()
+    again.start(*bench.entries)
+    assert (again.view.screen, again.view.credits_left) == (Screen.PLAYING, 2)
+
+
+def test_the_retained_status_tells_whether_credits_can_be_given(bench: Bench) -> None:
+    assert bench.announced == ["online"]
+    bench.feed(RelayFailed("stuck"))
+    bench.feed(RelayReady())
+    bench.feed(BrokerDown("gone"))
+    bench.feed(BrokerUp())
+    assert bench.announced == ["online", "out_of_order", "online", "online"]
+
+
+def test_the_network_coming_back_ends_the_wait_for_the_cloud(bench: Bench) -> None:
+    bench.feed(BrokerDown("no route to the broker"))
+    for _ in range(8):
+        bench.no_answer("heartbeat")
+        bench.wait(31)
+    bench.no_answer("heartbeat")
+    bench.feed(BrokerUp())
+    assert bench.call("heartbeat").body["healthy"] is True
+
+
+def test_a_wait_for_the_cloud_is_a_wait_and_no_spin(bench: Bench) -> None:
+    bench.wait(301)
+    bench.no_answer("heartbeat")
+    bench.feed(BrokerDown("no route to the broker"))
+    before = bench.count
+    bench.wait(0.4)
+    assert bench.count == before
+
+
+def test_an_answer_that_cannot_be_written_down_is_asked_for_again(bench: Bench) -> None:
+    bench.hint("cs_1")
+    claim = bench.call("claim cs_1")
+    bench.feed(JournalFailed("the disk is full"))
+    lines = len(bench.entries)
+    bench.grant("cs_1")
+    bench.feed(Answered(claim, 409, {"error": "late"}))
+    assert len(bench.entries) == lines
+    bench.feed(JournalOpened(tuple(bench.entries)))
+    bench.grant("cs_1")
+    assert bench.pulses == [("cs_1", 1)]
