@@ -25,7 +25,7 @@ import requests
 
 from benchmarks.fleet import Fleet
 from benchmarks.rows import Row, spread
-from cloud.core.cabinets import Machine
+from cloud.core.cabinets import Cabinet
 from cloud.core.orders import FINISHED, Order, OrderState
 from cloud.core.prices import PriceList
 from cloud.http import cabinet_auth
@@ -146,7 +146,7 @@ class _Hall:
             for number in range(1, count + 1):
                 machine_id = f"cab{number:04}"
                 known[machine_id], digest = cabinet_auth.new(machine_id)
-                ledger.insert(Machine(machine_id, machine_id, digest, PriceList(100, "USD")))
+                ledger.insert(Cabinet(machine_id, machine_id, digest, PriceList(100, "USD")))
         return known
 
     def add_old_orders(self, count: int) -> None:

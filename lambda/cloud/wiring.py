@@ -13,15 +13,15 @@ from cloud.adapters.mqtt_publisher import MqttPublisher
 from cloud.adapters.publisher import Publisher
 from cloud.adapters.stripe_gateway import Gateway, StripeGateway
 from cloud.http.api import Api
-from cloud.services.cabinet_messages import Announcements
+from cloud.services.cabinet_messages import CabinetMessages
 from cloud.services.claims import Claims
 from cloud.services.heartbeats import Heartbeats
-from cloud.services.payment_links import Links
+from cloud.services.payment_links import PaymentLinks
 from cloud.services.reconciliation import Reconciliation
-from cloud.services.refunds import Aftermath
+from cloud.services.refunds import RefundsAndDisputes
 from cloud.services.releases import Releases
 from cloud.services.settlement import Settlement
-from cloud.services.stripe_events import Purchases
+from cloud.services.stripe_events import StripeEvents
 from cloud.services.sweep import Sweep, Swept
 from cloud.settings import Settings
 from cloud.stores.base import Ledger
@@ -41,26 +41,26 @@ class Cloud:
     ) -> None:
         self.ledger = ledger
         self._publisher = publisher
-        announcements = Announcements(publisher)
+        cabinet_messages = CabinetMessages(publisher)
         settlement = Settlement(ledger, stripe, clock)
-        releases = Releases(ledger, settlement, announcements, clock)
-        self.announcements = announcements
+        releases = Releases(ledger, settlement, cabinet_messages, clock)
+        self.cabinet_messages = cabinet_messages
         self.releases = releases
-        self.links = Links(ledger, stripe, settings.public_url)
-        aftermath = Aftermath(ledger, stripe, clock)
-        purchases = Purchases(
-            ledger, stripe, announcements, releases, aftermath, settings.times, clock
+        self.links = PaymentLinks(ledger, stripe, settings.public_url)
+        refunds = RefundsAndDisputes(ledger, stripe, clock)
+        stripe_events = StripeEvents(
+            ledger, stripe, cabinet_messages, releases, refunds, settings.times, clock
         )
         self.reconciliation = Reconciliation(
-            ledger, stripe, purchases, settlement, aftermath, clock
+            ledger, stripe, stripe_events, settlement, refunds, clock
         )
         self._api = Api(
             ledger=ledger,
-            purchases=purchases,
+            stripe_events=stripe_events,
             claims=Claims(ledger, settlement, clock),
             links=self.links,
             heartbeats=Heartbeats(ledger, self.links, clock),
-            announcements=announcements,
+            cabinet_messages=cabinet_messages,
             webhook_secret=settings.webhook_secret,
             clock=clock,
         )
@@ -69,7 +69,7 @@ class Cloud:
             self.links,
             settlement,
             releases,
-            announcements,
+            cabinet_messages,
             settings.times,
             clock,
         )

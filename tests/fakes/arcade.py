@@ -10,7 +10,7 @@ from typing import Any
 
 from stripe import WebhookSignature
 
-from cloud.core.cabinets import Machine
+from cloud.core.cabinets import Cabinet
 from cloud.core.orders import Order
 from cloud.core.prices import Bonus, PriceList
 from cloud.http import cabinet_auth
@@ -48,7 +48,7 @@ class Arcade:
         token, digest = cabinet_auth.new(machine_id)
         self.tokens[machine_id] = token
         prices = prices or PriceList(100, "USD", (Bonus(5, 6),))
-        assert self.ledger.insert(Machine(machine_id, f"The {machine_id}", digest, prices))
+        assert self.ledger.insert(Cabinet(machine_id, f"The {machine_id}", digest, prices))
 
     def close(self) -> None:
         self.cloud.close()

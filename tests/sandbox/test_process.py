@@ -288,7 +288,7 @@ def test_a_payment_on_the_page_reaches_the_cabinet_and_its_receipt(
                 timeout=WAIT,
             )
             assert link.status_code == 200, link.text
-            # Links name the address that phones use.
+            # PaymentLinks name the address that phones use.
             assert link.json()["url"].startswith("http://127.0.0.1:1/pay/")
             url = link.json()["url"].replace("http://127.0.0.1:1", ready["api"])
             opened = web.get(url, timeout=WAIT)

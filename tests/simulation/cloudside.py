@@ -12,7 +12,7 @@ from stripe import WebhookSignature
 
 from cloud.adapters.publisher import PublishFailed
 from cloud.adapters.stripe_gateway import StripeUnavailable
-from cloud.core.cabinets import Incident, Link, Machine, Presence
+from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
 from cloud.core.orders import Order
 from cloud.core.prices import Bonus, PriceList
 from cloud.core.reconciliation import Finding
@@ -35,13 +35,15 @@ class FailingLedger:
         self._world = world
         self._inner = SqliteLedger(Path(":memory:"))
 
-    def insert(self, item: Order | Machine | Link | Incident) -> bool:
+    def insert(self, item: Order | Cabinet | PaymentLink | Incident) -> bool:
         self._before()
         done = self._inner.insert(item)
         self._after()
         return done
 
-    def replace(self, old: Order | Machine | Link, new: Order | Machine | Link) -> bool:
+    def replace(
+        self, old: Order | Cabinet | PaymentLink, new: Order | Cabinet | PaymentLink
+    ) -> bool:
         self._before()
         done = self._inner.replace(old, new)
         if done and isinstance(new, Order):
@@ -71,16 +73,16 @@ class FailingLedger:
     def orders(self, machine_id: str = "", since: float = 0.0) -> Sequence[Order]:
         return self._inner.orders(machine_id, since)
 
-    def machine(self, machine_id: str) -> Machine | None:
-        return self._inner.machine(machine_id)
+    def cabinet(self, machine_id: str) -> Cabinet | None:
+        return self._inner.cabinet(machine_id)
 
-    def machines(self) -> Sequence[Machine]:
-        return self._inner.machines()
+    def cabinets(self) -> Sequence[Cabinet]:
+        return self._inner.cabinets()
 
-    def link(self, link_id: str) -> Link | None:
+    def link(self, link_id: str) -> PaymentLink | None:
         return self._inner.link(link_id)
 
-    def links(self, machine_id: str) -> Sequence[Link]:
+    def links(self, machine_id: str) -> Sequence[PaymentLink]:
         return self._inner.links(machine_id)
 
     def see(self, presence: Presence) -> None:
@@ -136,7 +138,7 @@ class CloudSide:
         """Adds a cabinet; returns its token."""
         token, digest = cabinet_auth.new(machine_id)
         prices = PriceList(100, "USD", (Bonus(5, 6),))
-        self.ledger._inner.insert(Machine(machine_id, machine_id, digest, prices))
+        self.ledger._inner.insert(Cabinet(machine_id, machine_id, digest, prices))
         return token
 
     @contextmanager

@@ -153,10 +153,10 @@ def _always_200(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @defect("an event that comes again makes its order again")
 def _insert_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    paid = stripe_events.Purchases._paid
+    paid = stripe_events.StripeEvents._paid
     insert = sqlite.SqliteLedger.insert
 
-    def forgetful(self: stripe_events.Purchases, event: Any) -> str:
+    def forgetful(self: stripe_events.StripeEvents, event: Any) -> str:
         known = self._ledger.order
         self._ledger.order = lambda order_id: None  # type: ignore[method-assign]
         try:
@@ -168,7 +168,7 @@ def _insert_again(monkeypatch: pytest.MonkeyPatch) -> None:
         stored = self.order(item.order_id) if isinstance(item, Order) else None
         return self.replace(stored, item) if stored else insert(self, item)
 
-    monkeypatch.setattr(stripe_events.Purchases, "_paid", forgetful)
+    monkeypatch.setattr(stripe_events.StripeEvents, "_paid", forgetful)
     monkeypatch.setattr(sqlite.SqliteLedger, "insert", overwrite)
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from cloud.adapters.stripe_gateway import StripeRefused, StripeUnavailable
 from cloud.cli import cabinet_config
 from cloud.core import money
-from cloud.core.cabinets import MACHINE_ID, Machine
+from cloud.core.cabinets import MACHINE_ID, Cabinet
 from cloud.core.prices import Bonus, PriceList, mistakes
 from cloud.core.reconciliation import Repair
 from cloud.http import cabinet_auth
@@ -58,54 +58,54 @@ class Admin:
         token, digest = cabinet_auth.new(args.machine_id)
         name = args.name or args.machine_id
         prices = _prices(PriceList(100, "USD"), args)
-        machine = Machine(args.machine_id, name, digest, prices)
-        if not self._ledger.insert(machine):
-            old = self._machine(args.machine_id, removed=True)
+        cabinet = Cabinet(args.machine_id, name, digest, prices)
+        if not self._ledger.insert(cabinet):
+            old = self._cabinet(args.machine_id, removed=True)
             if not old.removed:
                 raise AdminError(
                     f"{args.machine_id} is there already: `token {args.machine_id}` makes it a "
                     "new token, `price` another price list"
                 )
-            self._replace(old, replace(machine, version=old.version + 1))
-        self._print_config(machine, token)
+            self._replace(old, replace(cabinet, version=old.version + 1))
+        self._print_config(cabinet, token)
 
     def token(self, args: argparse.Namespace) -> None:
         """Makes a new token; the old one is worth nothing from now on."""
-        machine = self._machine(args.machine_id)
-        token, digest = cabinet_auth.new(machine.machine_id)
-        self._replace(machine, replace(machine, token_hash=digest, version=machine.version + 1))
-        self._print_config(machine, token)
+        cabinet = self._cabinet(args.machine_id)
+        token, digest = cabinet_auth.new(cabinet.machine_id)
+        self._replace(cabinet, replace(cabinet, token_hash=digest, version=cabinet.version + 1))
+        self._print_config(cabinet, token)
 
     def price(self, args: argparse.Namespace) -> None:
         """Changes a cabinet's price list; the old link takes no more payments."""
-        machine = self._machine(args.machine_id)
+        cabinet = self._cabinet(args.machine_id)
         changed = replace(
-            machine, prices=_prices(machine.prices, args), version=machine.version + 1
+            cabinet, prices=_prices(cabinet.prices, args), version=cabinet.version + 1
         )
-        self._replace(machine, changed)
+        self._replace(cabinet, changed)
         self._cloud.links.retire(changed)
-        self._cloud.announcements.payment(machine.machine_id, "offer_changed", time.time())
-        print(f"{machine.machine_id}: {_price_text(changed.prices)}")
+        self._cloud.cabinet_messages.payment(cabinet.machine_id, "offer_changed", time.time())
+        print(f"{cabinet.machine_id}: {_price_text(changed.prices)}")
 
     def remove(self, args: argparse.Namespace) -> None:
         """Takes a cabinet out of service; its orders stay in the ledger."""
-        machine = self._machine(args.machine_id)
-        self._replace(machine, replace(machine, removed=True, version=machine.version + 1))
-        self._cloud.links.switch_off(machine.machine_id)
-        print(f"{machine.machine_id} is removed: its token is void and its link is off")
+        cabinet = self._cabinet(args.machine_id)
+        self._replace(cabinet, replace(cabinet, removed=True, version=cabinet.version + 1))
+        self._cloud.links.switch_off(cabinet.machine_id)
+        print(f"{cabinet.machine_id} is removed: its token is void and its link is off")
 
     def list(self, _args: argparse.Namespace) -> None:
         """Lists the cabinets and what they last said."""
-        for machine in self._ledger.machines():
-            if machine.removed:
+        for cabinet in self._ledger.cabinets():
+            if cabinet.removed:
                 continue
-            seen = self._ledger.presence(machine.machine_id)
+            seen = self._ledger.presence(cabinet.machine_id)
             state = "never seen"
             if seen:
                 ago = time.time() - seen.seen_at
                 state = f"{seen.state or 'unknown'}, seen {ago:.0f} s ago"
                 state += "".join(f"\n    {problem}" for problem in seen.problems)
-            print(f"{machine.machine_id}  {_price_text(machine.prices)}  {state}")
+            print(f"{cabinet.machine_id}  {_price_text(cabinet.prices)}  {state}")
 
     def orders(self, args: argparse.Namespace) -> None:
         """Lists the orders of the last days."""
@@ -121,10 +121,10 @@ class Admin:
 
     def problems(self, _args: argparse.Namespace) -> None:
         """Lists what an operator should look at."""
-        for machine in self._ledger.machines():
-            seen = self._ledger.presence(machine.machine_id)
-            for problem in seen.problems if seen and not machine.removed else ():
-                print(f"now  {machine.machine_id}  {problem}")
+        for cabinet in self._ledger.cabinets():
+            seen = self._ledger.presence(cabinet.machine_id)
+            for problem in seen.problems if seen and not cabinet.removed else ():
+                print(f"now  {cabinet.machine_id}  {problem}")
         for incident in self._ledger.incidents():
             at = datetime.fromtimestamp(incident.at, UTC).strftime("%Y-%m-%d %H:%M:%S")
             print(f"{at}  {incident.machine_id or '-'}  {incident.order_id}  {incident.text}")
@@ -145,7 +145,7 @@ class Admin:
         for word in args.journal:
             machine_id, _, file = word.partition("=")
             found += books.compare_journal(
-                self._machine(machine_id, removed=True).machine_id, _rows(file)
+                self._cabinet(machine_id, removed=True).machine_id, _rows(file)
             )
         left = 0
         for finding in found:
@@ -176,17 +176,17 @@ class Admin:
             raise AdminError(f"{left} of {len(found)} exceptions are left")
         print(f"the books agree ({len(found)} exceptions repaired)" if found else "the books agree")
 
-    def _machine(self, machine_id: str, removed: bool = False) -> Machine:
-        machine = self._ledger.machine(machine_id)
-        if machine is None or (machine.removed and not removed):
+    def _cabinet(self, machine_id: str, removed: bool = False) -> Cabinet:
+        cabinet = self._ledger.cabinet(machine_id)
+        if cabinet is None or (cabinet.removed and not removed):
             raise AdminError(f"there is no cabinet {machine_id}: `list` names those there are")
-        return machine
+        return cabinet
 
-    def _replace(self, old: Machine, new: Machine) -> None:
+    def _replace(self, old: Cabinet, new: Cabinet) -> None:
         if not self._ledger.replace(old, new):
             raise AdminError(f"{old.machine_id} was changed by somebody else just now: try again")
 
-    def _print_config(self, machine: Machine, token: str) -> None:
+    def _print_config(self, cabinet: Cabinet, token: str) -> None:
         if self._sandbox:
             around = cabinet_config.at_broker(
                 self._settings.mqtt_url,
@@ -200,15 +200,15 @@ class Admin:
             around = cabinet_config.at_broker(
                 self._settings.mqtt_url,
                 self._settings.public_url,
-                machine.machine_id,
+                cabinet.machine_id,
                 password,
             )
             print(
-                f"Make the account {machine.machine_id} at the broker with the password below, "
-                f"allowed to use arcade/machine/{machine.machine_id}/# and nothing else.",
+                f"Make the account {cabinet.machine_id} at the broker with the password below, "
+                f"allowed to use arcade/machine/{cabinet.machine_id}/# and nothing else.",
                 file=sys.stderr,
             )
-        print(cabinet_config.text(machine.machine_id, machine.name, token, around), end="")
+        print(cabinet_config.text(cabinet.machine_id, cabinet.name, token, around), end="")
 
 
 def _prices(before: PriceList, args: argparse.Namespace) -> PriceList:

@@ -11,7 +11,7 @@ MACHINE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True)
-class Machine:
+class Cabinet:
     """The operator's side of a cabinet. ``token_hash`` is all that is kept of its token."""
 
     machine_id: str
@@ -35,7 +35,7 @@ class Presence:
 
 
 @dataclass(frozen=True)
-class Link:
+class PaymentLink:
     """A Stripe Payment Link of a cabinet, with the price list that it sells.
 
     ``wanted`` is what the cloud last asked Stripe for: ``True`` switched on. ``withdrawn`` links

@@ -23,16 +23,16 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from cloud.adapters.stripe_gateway import StripeRefused, StripeUnavailable
 from cloud.core import money
-from cloud.core.cabinets import Link, Machine
+from cloud.core.cabinets import Cabinet, PaymentLink
 from cloud.core.messages import moment
 from cloud.core.orders import Order, OrderState, Refused
 from cloud.http import receipt, requests, webhook_signature
 from cloud.http.cabinet_auth import NotAllowed, machine_of
-from cloud.services.cabinet_messages import Announcements
+from cloud.services.cabinet_messages import CabinetMessages
 from cloud.services.claims import Changing, Claims, UnknownOrder
 from cloud.services.heartbeats import Heartbeats
-from cloud.services.payment_links import Links, UnknownPrice
-from cloud.services.stripe_events import Purchases, StripeEvent
+from cloud.services.payment_links import PaymentLinks, UnknownPrice
+from cloud.services.stripe_events import StripeEvent, StripeEvents
 from cloud.stores.base import Ledger, LedgerUnavailable
 
 log = logging.getLogger(__name__)
@@ -71,20 +71,20 @@ class Api:
     def __init__(
         self,
         ledger: Ledger,
-        purchases: Purchases,
+        stripe_events: StripeEvents,
         claims: Claims,
-        links: Links,
+        links: PaymentLinks,
         heartbeats: Heartbeats,
-        announcements: Announcements,
+        cabinet_messages: CabinetMessages,
         webhook_secret: str,
         clock: Callable[[], float],
     ) -> None:
         self._ledger = ledger
-        self._purchases = purchases
+        self._stripe_events = stripe_events
         self._claims = claims
         self._links = links
         self._heartbeats = heartbeats
-        self._announcements = announcements
+        self._cabinet_messages = cabinet_messages
         self._webhook_secret = webhook_secret
         self._clock = clock
         self._threads = threading.local()
@@ -120,9 +120,9 @@ class Api:
         return {"status": "up", "message": "API is running"}
 
     def _heartbeat(self) -> dict[str, Any]:
-        machine, body = self._cabinet()
-        link = self._heartbeats.take(machine, requests.heartbeat(body))
-        orders = self._ledger.unfinished(machine.machine_id)
+        cabinet, body = self._cabinet()
+        link = self._heartbeats.take(cabinet, requests.heartbeat(body))
+        orders = self._ledger.unfinished(cabinet.machine_id)
         now = self._clock()
         return {
             "time": moment(now),
@@ -132,9 +132,9 @@ class Api:
         }
 
     def _link(self) -> dict[str, Any]:
-        machine, body = self._cabinet()
+        cabinet, body = self._cabinet()
         wish = requests.link_wish(body)
-        return _offer(self._links.get(machine, wish.price_id, wish.quantity))
+        return _offer(self._links.get(cabinet, wish.price_id, wish.quantity))
 
     def _webhook(self) -> dict[str, str]:
         raw = self._raw_body()
@@ -142,7 +142,7 @@ class Api:
             raw, self._header("stripe-signature"), self._webhook_secret, self._clock()
         )
         event = _stripe_event(_json(raw))
-        done = self._purchases.take(event)
+        done = self._stripe_events.handle(event)
         log.info("%s %s: %s", event.type, event.event_id, done)
         return {"message": done}
 
@@ -180,8 +180,8 @@ class Api:
         }
 
     def _game_over(self) -> dict[str, str]:
-        machine, _ = self._cabinet()
-        if not self._announcements.game_over(machine.machine_id, self._clock()):
+        cabinet, _ = self._cabinet()
+        if not self._cabinet_messages.game_over(cabinet.machine_id, self._clock()):
             raise _Wrong(503, "the broker cannot be reached: send it again")
         return {"message": "Game over signal sent"}
 
@@ -197,7 +197,7 @@ class Api:
             headers={"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"},
         )
 
-    def _cabinet(self) -> tuple[Machine, object]:
+    def _cabinet(self) -> tuple[Cabinet, object]:
         """The cabinet that calls, proven by its token, and the body that it sent."""
         body = _json(self._raw_body())
         machine_id = requests.machine_id(body)
@@ -247,7 +247,7 @@ def _stripe_event(body: object) -> StripeEvent:
     raise _Wrong(400, "the body is signed, but it is not a Stripe event")
 
 
-def _offer(link: Link) -> dict[str, Any]:
+def _offer(link: PaymentLink) -> dict[str, Any]:
     prices = link.prices
     return {
         "url": link.url,
@@ -261,7 +261,7 @@ def _offer(link: Link) -> dict[str, Any]:
     }
 
 
-def _link_state(link: Link | None) -> dict[str, str]:
+def _link_state(link: PaymentLink | None) -> dict[str, str]:
     if link is None:
         return {"state": "none", "url": ""}
     return {"state": "active" if link.wanted else "off", "url": link.url}

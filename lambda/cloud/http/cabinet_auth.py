@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import secrets
 
-from cloud.core.cabinets import Machine
+from cloud.core.cabinets import Cabinet
 from cloud.stores.base import Ledger
 
 
@@ -33,19 +33,19 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def machine_of(ledger: Ledger, authorization: str, machine_id: str) -> Machine:
+def machine_of(ledger: Ledger, authorization: str, machine_id: str) -> Cabinet:
     """The cabinet that ``authorization`` proves, if it is ``machine_id``."""
     scheme, _, token = authorization.partition(" ")
     owner = token.strip().rpartition(".")[0]
-    machine = ledger.machine(owner) if owner else None
+    cabinet = ledger.cabinet(owner) if owner else None
     # An unknown cabinet is compared all the same, so that the time tells nothing.
-    stored = machine.token_hash if machine else digest("")
+    stored = cabinet.token_hash if cabinet else digest("")
     matches = hmac.compare_digest(stored, digest(token.strip()))
-    if scheme.lower() != "bearer" or machine is None or machine.removed or not matches:
+    if scheme.lower() != "bearer" or cabinet is None or cabinet.removed or not matches:
         raise NotAllowed(
             "the token is missing or not valid: take the one that `cloud.admin add` printed",
             401,
         )
-    if machine.machine_id != machine_id:
+    if cabinet.machine_id != machine_id:
         raise NotAllowed(f"this is the token of {owner}: it can act for no other cabinet", 403)
-    return machine
+    return cabinet

@@ -11,7 +11,7 @@ from cloud.core.orders import Order
 log = logging.getLogger(__name__)
 
 
-class Announcements:
+class CabinetMessages:
     """The messages of ``cloud.core.messages``, over a publisher; none of these raises."""
 
     def __init__(self, publisher: Publisher) -> None:

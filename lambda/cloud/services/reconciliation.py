@@ -10,9 +10,9 @@ from cloud.core import money, orders, reconciliation
 from cloud.core.orders import Refused
 from cloud.core.payments import Completed, Undelivered
 from cloud.core.reconciliation import Finding, Repair
-from cloud.services.refunds import Aftermath
+from cloud.services.refunds import RefundsAndDisputes
 from cloud.services.settlement import Settlement
-from cloud.services.stripe_events import Purchases, StripeEvent
+from cloud.services.stripe_events import StripeEvent, StripeEvents
 from cloud.stores.base import Ledger
 
 PATIENCE = 900.0  # what is younger may be under way
@@ -38,16 +38,16 @@ class Reconciliation:
         self,
         ledger: Ledger,
         stripe: Gateway,
-        purchases: Purchases,
+        stripe_events: StripeEvents,
         settlement: Settlement,
-        aftermath: Aftermath,
+        refunds: RefundsAndDisputes,
         clock: Callable[[], float],
     ) -> None:
         self._ledger = ledger
         self._stripe = stripe
-        self._purchases = purchases
+        self._stripe_events = stripe_events
         self._settlement = settlement
-        self._aftermath = aftermath
+        self._refunds = refunds
         self._clock = clock
         self._lost: dict[str, Completed] = {}
 
@@ -90,7 +90,7 @@ class Reconciliation:
             lost = self._lost[finding.order_id]
             subject = {"id": lost.session_id, "payment_link": lost.link_id}
             kind = "checkout.session.completed"
-            return self._purchases.take(StripeEvent("reconcile", kind, lost.created, subject))
+            return self._stripe_events.handle(StripeEvent("reconcile", kind, lost.created, subject))
         if order is None:
             return ""
         match finding.repair:
@@ -107,7 +107,7 @@ class Reconciliation:
                 charged = self._settlement.correct(order)
                 return f"the player has paid {money.text(charged, order.currency)} now"
             case Repair.NOTE:
-                return "it is written down" if self._aftermath.note(order) else ""
+                return "it is written down" if self._refunds.note(order) else ""
             case _:
                 return ""
 

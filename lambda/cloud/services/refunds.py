@@ -14,7 +14,7 @@ from cloud.core.orders import FINISHED, Order, Refused
 from cloud.stores.base import Ledger
 
 
-class Aftermath:
+class RefundsAndDisputes:
     """Writes down beside an order what has become of its charge, as Stripe has it now."""
 
     def __init__(self, ledger: Ledger, stripe: Gateway, clock: Callable[[], float]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from cloud.core import orders
 from cloud.core.orders import Order, OrderState, Refused
-from cloud.services.cabinet_messages import Announcements
+from cloud.services.cabinet_messages import CabinetMessages
 from cloud.services.settlement import Settlement
 from cloud.stores.base import Ledger
 
@@ -18,12 +18,12 @@ class Releases:
         self,
         ledger: Ledger,
         settlement: Settlement,
-        announcements: Announcements,
+        cabinet_messages: CabinetMessages,
         clock: Callable[[], float],
     ) -> None:
         self._ledger = ledger
         self._settlement = settlement
-        self._announcements = announcements
+        self._cabinet_messages = cabinet_messages
         self._clock = clock
 
     def release(self, order: Order, reason: str) -> Order:
@@ -39,5 +39,5 @@ class Releases:
             return self._ledger.order(order.order_id) or order
         done = self._settlement.finish(releasing)
         if done.state is OrderState.RELEASED:
-            self._announcements.payment(done.machine_id, "released", self._clock(), done.reason)
+            self._cabinet_messages.payment(done.machine_id, "released", self._clock(), done.reason)
         return done

@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cloud.adapters.stripe_gateway import Gateway, StripeRefused
-from cloud.core.cabinets import Incident, Link
+from cloud.core.cabinets import Incident, PaymentLink
 from cloud.core.orders import Order, OrderState
 from cloud.core.payments import HOLD_SECONDS, Money, Payment, money_of
 from cloud.core.prices import credits_for
-from cloud.services.cabinet_messages import Announcements
-from cloud.services.refunds import Aftermath
+from cloud.services.cabinet_messages import CabinetMessages
+from cloud.services.refunds import RefundsAndDisputes
 from cloud.services.releases import Releases
 from cloud.settings import Times
 from cloud.stores.base import Ledger
@@ -34,28 +34,28 @@ class StripeEvent:
     subject: Mapping[str, object]
 
 
-class Purchases:
+class StripeEvents:
     """Turns Stripe's events into orders and messages."""
 
     def __init__(
         self,
         ledger: Ledger,
         stripe: Gateway,
-        announcements: Announcements,
+        cabinet_messages: CabinetMessages,
         releases: Releases,
-        aftermath: Aftermath,
+        refunds: RefundsAndDisputes,
         times: Times,
         clock: Callable[[], float],
     ) -> None:
         self._ledger = ledger
         self._stripe = stripe
-        self._announcements = announcements
+        self._cabinet_messages = cabinet_messages
         self._releases = releases
-        self._aftermath = aftermath
+        self._refunds = refunds
         self._times = times
         self._clock = clock
 
-    def take(self, event: StripeEvent) -> str:
+    def handle(self, event: StripeEvent) -> str:
         """Does what an event asks for; returns a few words for the log and the answer.
 
         When it returns, an order that the event makes is stored. It raises what the ledger and
@@ -73,7 +73,7 @@ class Purchases:
             case "payment_intent.canceled":
                 return self._hint(event, "cancelled", "")
             case "charge.refunded" | "charge.dispute.created" | "charge.dispute.closed":
-                return self._aftermath.of_charge(str(event.subject.get("payment_intent") or ""))
+                return self._refunds.of_charge(str(event.subject.get("payment_intent") or ""))
             case _:
                 return f"nothing to do for {event.type}"
 
@@ -100,8 +100,8 @@ class Purchases:
             self._odd(event, session_id, "paid for nothing on the link's price list: released")
             self._releases.release(order, "paid for nothing on the price list")
             return "the order is stored and released"
-        machine = self._ledger.machine(order.machine_id)
-        if machine is None or machine.removed:
+        cabinet = self._ledger.cabinet(order.machine_id)
+        if cabinet is None or cabinet.removed:
             self._odd(
                 event,
                 session_id,
@@ -112,10 +112,12 @@ class Purchases:
         if self._clock() >= order.deadline:
             self._releases.release(order, "the event came after the deadline")
             return "the order is stored and released: it is too late"
-        self._announcements.coin_pulse(order, self._clock())
+        self._cabinet_messages.coin_pulse(order, self._clock())
         return "the order is stored"
 
-    def _order(self, event: StripeEvent, link: Link, payment: Payment, money: Money) -> Order:
+    def _order(
+        self, event: StripeEvent, link: PaymentLink, payment: Payment, money: Money
+    ) -> Order:
         known = payment.price_id == link.price_id and payment.quantity >= 1
         held = money is Money.HELD
         hold_until = (payment.hold_until or event.created + HOLD_SECONDS) if held else 0.0
@@ -140,9 +142,9 @@ class Purchases:
     def _hint(self, event: StripeEvent, status: str, reason: str) -> str:
         metadata = event.subject.get("metadata")
         machine_id = metadata.get("machine_id") if isinstance(metadata, Mapping) else None
-        if not isinstance(machine_id, str) or self._ledger.machine(machine_id) is None:
+        if not isinstance(machine_id, str) or self._ledger.cabinet(machine_id) is None:
             return "no cabinet of ours"
-        self._announcements.payment(machine_id, status, self._clock(), reason)
+        self._cabinet_messages.payment(machine_id, status, self._clock(), reason)
         return f"told {machine_id}: {status}"
 
     def _not_ours(self, event: StripeEvent, session_id: str) -> str:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from cloud.adapters.stripe_gateway import StripeRefused, StripeUnavailable
 from cloud.core.cabinets import Incident, silent
 from cloud.core.orders import Order, OrderState
-from cloud.services.cabinet_messages import Announcements
-from cloud.services.payment_links import Links
+from cloud.services.cabinet_messages import CabinetMessages
+from cloud.services.payment_links import PaymentLinks
 from cloud.services.releases import Releases
 from cloud.services.settlement import Settlement
 from cloud.settings import Times
@@ -36,10 +36,10 @@ class Sweep:
     def __init__(
         self,
         ledger: Ledger,
-        links: Links,
+        links: PaymentLinks,
         settlement: Settlement,
         releases: Releases,
-        announcements: Announcements,
+        cabinet_messages: CabinetMessages,
         times: Times,
         clock: Callable[[], float],
     ) -> None:
@@ -47,7 +47,7 @@ class Sweep:
         self._links = links
         self._settlement = settlement
         self._releases = releases
-        self._announcements = announcements
+        self._cabinet_messages = cabinet_messages
         self._times = times
         self._clock = clock
 
@@ -62,13 +62,13 @@ class Sweep:
                 continue
             if what:
                 done[what] += 1
-        for machine in self._ledger.machines():
-            presence = self._ledger.presence(machine.machine_id)
-            if machine.removed or silent(presence, self._clock(), self._times.silence):
+        for cabinet in self._ledger.cabinets():
+            presence = self._ledger.presence(cabinet.machine_id)
+            if cabinet.removed or silent(presence, self._clock(), self._times.silence):
                 try:
-                    done["switched_off"] += self._links.switch_off(machine.machine_id)
+                    done["switched_off"] += self._links.switch_off(cabinet.machine_id)
                 except (StripeUnavailable, StripeRefused) as error:
-                    log.warning("the link of %s stays on: %s", machine.machine_id, error)
+                    log.warning("the link of %s stays on: %s", cabinet.machine_id, error)
         swept = Swept(**done)
         if swept != Swept():
             log.info("swept: %s", ", ".join(f"{n} {name}" for name, n in done.items() if n))
@@ -78,7 +78,7 @@ class Sweep:
         now = self._clock()
         match order.state:
             case OrderState.OPEN if now < order.deadline:
-                self._announcements.coin_pulse(order, now)
+                self._cabinet_messages.coin_pulse(order, now)
                 return "published"
             case OrderState.OPEN:
                 self._releases.release(order, "no cabinet claimed it in time")

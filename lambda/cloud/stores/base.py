@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from cloud.core.cabinets import Incident, Link, Machine, Presence
+from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
 from cloud.core.orders import Order
 
 
@@ -25,10 +25,12 @@ class Ledger(Protocol):
     same state) and returns whether it did. All raise :class:`LedgerUnavailable`.
     """
 
-    def insert(self, item: Order | Machine | Link | Incident) -> bool:
+    def insert(self, item: Order | Cabinet | PaymentLink | Incident) -> bool:
         """Stores a new item, durably, or returns ``False``."""
 
-    def replace(self, old: Order | Machine | Link, new: Order | Machine | Link) -> bool:
+    def replace(
+        self, old: Order | Cabinet | PaymentLink, new: Order | Cabinet | PaymentLink
+    ) -> bool:
         """Stores ``new`` in the place of ``old``, durably, or returns ``False``."""
 
     def order(self, order_id: str) -> Order | None:
@@ -41,16 +43,16 @@ class Ledger(Protocol):
     def orders(self, machine_id: str = "", since: float = 0.0) -> Sequence[Order]:
         """Orders paid at or after ``since``, of one cabinet or of all, oldest payment first."""
 
-    def machine(self, machine_id: str) -> Machine | None:
+    def cabinet(self, machine_id: str) -> Cabinet | None:
         """One cabinet."""
 
-    def machines(self) -> Sequence[Machine]:
+    def cabinets(self) -> Sequence[Cabinet]:
         """Every cabinet, by name of its id."""
 
-    def link(self, link_id: str) -> Link | None:
+    def link(self, link_id: str) -> PaymentLink | None:
         """One Payment Link."""
 
-    def links(self, machine_id: str) -> Sequence[Link]:
+    def links(self, machine_id: str) -> Sequence[PaymentLink]:
         """A cabinet's links, the newest first."""
 
     def see(self, presence: Presence) -> None:

@@ -16,7 +16,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from cloud.core.cabinets import Incident, Link, Machine, Presence
+from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
 from cloud.core.orders import FINISHED, UNFINISHED, Order, OrderState
 from cloud.core.prices import Bonus, PriceList
 from cloud.stores.base import LedgerUnavailable
@@ -31,7 +31,7 @@ CREATE INDEX IF NOT EXISTS orders_unfinished_by_machine ON orders (machine_id, p
     WHERE state NOT IN ('settled', 'released');
 CREATE INDEX IF NOT EXISTS orders_by_machine ON orders (machine_id, paid_at);
 CREATE INDEX IF NOT EXISTS orders_by_time ON orders (paid_at);
-CREATE TABLE IF NOT EXISTS machines (
+CREATE TABLE IF NOT EXISTS cabinets (
     id TEXT PRIMARY KEY, version INTEGER NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS links (
     number INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, machine_id TEXT NOT NULL,
@@ -62,7 +62,7 @@ class SqliteLedger:
         except sqlite3.Error as error:
             raise LedgerUnavailable(f"the ledger {path} cannot be opened: {error}") from error
 
-    def insert(self, item: Order | Machine | Link | Incident) -> bool:
+    def insert(self, item: Order | Cabinet | PaymentLink | Incident) -> bool:
         match item:
             case Order():
                 return self._write(
@@ -76,13 +76,13 @@ class SqliteLedger:
                     ),
                     item,
                 )
-            case Machine():
+            case Cabinet():
                 return self._write(
-                    "INSERT OR IGNORE INTO machines VALUES (?,?,?)",
+                    "INSERT OR IGNORE INTO cabinets VALUES (?,?,?)",
                     (item.machine_id, item.version),
                     item,
                 )
-            case Link():
+            case PaymentLink():
                 return self._write(
                     "INSERT OR IGNORE INTO links (id, machine_id, version, body) VALUES (?,?,?,?)",
                     (item.link_id, item.machine_id, item.version),
@@ -95,7 +95,9 @@ class SqliteLedger:
                     item,
                 )
 
-    def replace(self, old: Order | Machine | Link, new: Order | Machine | Link) -> bool:
+    def replace(
+        self, old: Order | Cabinet | PaymentLink, new: Order | Cabinet | PaymentLink
+    ) -> bool:
         match old, new:
             case Order(), Order():
                 return self._write(
@@ -110,13 +112,13 @@ class SqliteLedger:
                     ),
                     new,
                 )
-            case Machine(), Machine():
+            case Cabinet(), Cabinet():
                 return self._write(
-                    "UPDATE machines SET version=?3, body=?4 WHERE id=?1 AND version=?2",
+                    "UPDATE cabinets SET version=?3, body=?4 WHERE id=?1 AND version=?2",
                     (old.machine_id, old.version, new.version),
                     new,
                 )
-            case Link(), Link():
+            case PaymentLink(), PaymentLink():
                 return self._write(
                     "UPDATE links SET version=?3, body=?4 WHERE id=?1 AND version=?2",
                     (old.link_id, old.version, new.version),
@@ -143,16 +145,16 @@ class SqliteLedger:
             where, values = "WHERE paid_at>=?", (since,)  # type: ignore[assignment]
         return list(self._orders(f"{where} ORDER BY paid_at, id", values))
 
-    def machine(self, machine_id: str) -> Machine | None:
-        return next(self._machines("WHERE id=?", (machine_id,)), None)
+    def cabinet(self, machine_id: str) -> Cabinet | None:
+        return next(self._cabinets("WHERE id=?", (machine_id,)), None)
 
-    def machines(self) -> Sequence[Machine]:
-        return list(self._machines("ORDER BY id", ()))
+    def cabinets(self) -> Sequence[Cabinet]:
+        return list(self._cabinets("ORDER BY id", ()))
 
-    def link(self, link_id: str) -> Link | None:
+    def link(self, link_id: str) -> PaymentLink | None:
         return next(self._links("WHERE id=?", (link_id,)), None)
 
-    def links(self, machine_id: str) -> Sequence[Link]:
+    def links(self, machine_id: str) -> Sequence[PaymentLink]:
         return list(self._links("WHERE machine_id=? ORDER BY number DESC", (machine_id,)))
 
     def see(self, presence: Presence) -> None:
@@ -192,13 +194,13 @@ class SqliteLedger:
         for body in self._read(f"SELECT body FROM orders {where}", values):
             yield Order(**{**body, "state": OrderState(body["state"])})
 
-    def _machines(self, where: str, values: tuple[object, ...]) -> Iterator[Machine]:
-        for body in self._read(f"SELECT body FROM machines {where}", values):
-            yield Machine(**{**body, "prices": _prices(body["prices"])})
+    def _cabinets(self, where: str, values: tuple[object, ...]) -> Iterator[Cabinet]:
+        for body in self._read(f"SELECT body FROM cabinets {where}", values):
+            yield Cabinet(**{**body, "prices": _prices(body["prices"])})
 
-    def _links(self, where: str, values: tuple[object, ...]) -> Iterator[Link]:
+    def _links(self, where: str, values: tuple[object, ...]) -> Iterator[PaymentLink]:
         for body in self._read(f"SELECT body FROM links {where}", values):
-            yield Link(**{**body, "prices": _prices(body["prices"])})
+            yield PaymentLink(**{**body, "prices": _prices(body["prices"])})
 
 
 def _document(item: Any) -> str:

@@ -58,10 +58,10 @@ def test_add_prints_a_config_file_that_the_kiosk_takes(
     assert read.cloud.url == "http://127.0.0.1:9"
     assert read.broker.password.get_secret_value() == "hush"
     ledger = ledger_of(data)
-    machine = ledger.machine("cab001")
-    assert machine is not None
-    assert machine.prices == PriceList(100, "USD", (Bonus(5, 6),))
-    assert read.cloud.token.get_secret_value() not in repr(machine)
+    cabinet = ledger.cabinet("cab001")
+    assert cabinet is not None
+    assert cabinet.prices == PriceList(100, "USD", (Bonus(5, 6),))
+    assert read.cloud.token.get_secret_value() not in repr(cabinet)
     ledger.close()
 
 
@@ -134,10 +134,10 @@ def test_prices_are_typed_as_people_write_them(
 ) -> None:
     assert run(data, "add", "cab001", "--currency", currency, "--price", price) == 0
     ledger = ledger_of(data)
-    machine = ledger.machine("cab001")
+    cabinet = ledger.cabinet("cab001")
     ledger.close()
-    assert machine is not None
-    assert (machine.prices.amount, machine.prices.currency) == (amount, currency)
+    assert cabinet is not None
+    assert (cabinet.prices.amount, cabinet.prices.currency) == (amount, currency)
 
 
 def test_a_new_token_voids_the_old_one(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,11 +146,11 @@ def test_a_new_token_voids_the_old_one(data: Path, capsys: pytest.CaptureFixture
     assert run(data, "token", "cab001") == 0
     new = tomllib.loads(capsys.readouterr().out)["cloud"]["token"]
     ledger = ledger_of(data)
-    machine = ledger.machine("cab001")
+    cabinet = ledger.cabinet("cab001")
     ledger.close()
-    assert machine is not None
+    assert cabinet is not None
     assert new != old
-    assert machine.token_hash == digest(new)
+    assert cabinet.token_hash == digest(new)
 
 
 def test_a_removed_cabinet_is_gone_from_the_list_and_can_be_added_again(

@@ -99,10 +99,10 @@ def test_another_cabinets_order_is_no_news_for_this_one(arcade: Arcade) -> None:
 
 
 def test_tokens_are_stored_as_hashes(arcade: Arcade) -> None:
-    machine = arcade.ledger.machine("cab001")
-    assert machine is not None
-    assert arcade.tokens["cab001"] not in repr(machine)
-    assert len(machine.token_hash) == 64
+    cabinet = arcade.ledger.cabinet("cab001")
+    assert cabinet is not None
+    assert arcade.tokens["cab001"] not in repr(cabinet)
+    assert len(cabinet.token_hash) == 64
 
 
 @pytest.mark.parametrize("path", [*CABINET_CALLS, "/addCredit"])
@@ -320,7 +320,7 @@ def test_a_defect_answers_500_without_its_traceback(
     def broken(_machine_id: str) -> None:
         raise ZeroDivisionError("a secret detail")
 
-    monkeypatch.setattr(arcade.ledger, "machine", broken)
+    monkeypatch.setattr(arcade.ledger, "cabinet", broken)
     status, body = arcade.claim("cs_1")
     assert status == 500
     assert "secret detail" not in json.dumps(body)

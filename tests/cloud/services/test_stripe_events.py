@@ -215,9 +215,9 @@ def test_missing_metadata_does_not_matter_where_the_link_is_known(
 
 def test_a_payment_for_a_cabinet_that_is_gone_goes_back(arcade: Arcade) -> None:
     link_id = arcade.link()
-    machine = arcade.ledger.machine("cab001")
-    assert machine is not None
-    arcade.ledger.replace(machine, replace(machine, removed=True, version=2))
+    cabinet = arcade.ledger.cabinet("cab001")
+    assert cabinet is not None
+    arcade.ledger.replace(cabinet, replace(cabinet, removed=True, version=2))
     session_id = arcade.stripe.pay(link_id)
     assert arcade.deliver(arcade.completed(session_id))[0] == 200
     assert arcade.order(session_id).state is OrderState.RELEASED
@@ -238,10 +238,10 @@ def test_a_payment_for_a_price_that_is_not_the_links_goes_back(arcade: Arcade, h
 
 def test_an_old_link_still_gives_what_it_promised(arcade: Arcade) -> None:
     link_id = arcade.link()
-    machine = arcade.ledger.machine("cab001")
-    assert machine is not None
-    dearer = replace(machine, prices=replace(machine.prices, amount=200, bonuses=()), version=2)
-    arcade.ledger.replace(machine, dearer)
+    cabinet = arcade.ledger.cabinet("cab001")
+    assert cabinet is not None
+    dearer = replace(cabinet, prices=replace(cabinet.prices, amount=200, bonuses=()), version=2)
+    arcade.ledger.replace(cabinet, dearer)
     assert arcade.link() != link_id
     assert not arcade.stripe.links[link_id]["active"]
     session_id = arcade.stripe.pay(link_id, quantity=5)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cloud.core.cabinets import Incident, Link, Machine, Presence
+from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
 from cloud.core.orders import Order, OrderState
 from cloud.core.prices import Bonus, PriceList
 from cloud.stores.base import Ledger, LedgerUnavailable
@@ -30,8 +30,8 @@ ORDER = Order(
     deadline=1120.0,
     hold_until=9999.0,
 )
-MACHINE = Machine("cab001", "Cabinet one", "hash", PRICES)
-LINK = Link("plink_1", "cab001", "https://x", "price_1", 1, PRICES)
+CABINET = Cabinet("cab001", "Cabinet one", "hash", PRICES)
+LINK = PaymentLink("plink_1", "cab001", "https://x", "price_1", 1, PRICES)
 Open = Callable[[], Ledger]
 
 
@@ -57,10 +57,12 @@ def ledger(opened: Open) -> Ledger:
 
 @pytest.mark.parametrize(
     "item",
-    [ORDER, MACHINE, LINK, Incident("i", 1.0, "text")],
+    [ORDER, CABINET, LINK, Incident("i", 1.0, "text")],
     ids=lambda i: type(i).__name__,
 )
-def test_an_item_is_inserted_once(ledger: Ledger, item: Order | Machine | Link | Incident) -> None:
+def test_an_item_is_inserted_once(
+    ledger: Ledger, item: Order | Cabinet | PaymentLink | Incident
+) -> None:
     assert ledger.insert(item)
     assert not ledger.insert(item)
 
@@ -69,13 +71,13 @@ def test_everything_comes_back_as_it_was_also_after_a_restart(opened: Open) -> N
     first = opened()
     presence = Presence("cab001", 5.0, healthy=False, problems=("no relay",))
     incident = Incident("cs_1:odd", 7.0, "odd", "cab001", "cs_1")
-    for item in (ORDER, MACHINE, LINK, incident):
+    for item in (ORDER, CABINET, LINK, incident):
         first.insert(item)
     first.see(presence)
     first.close()
     again = opened()
     assert again.order("cs_1") == ORDER
-    assert again.machine("cab001") == MACHINE
+    assert again.cabinet("cab001") == CABINET
     assert again.link("plink_1") == LINK
     assert again.presence("cab001") == presence
     assert list(again.incidents()) == [incident]
@@ -98,13 +100,13 @@ def test_a_replacement_of_what_was_never_stored_does_nothing(ledger: Ledger) -> 
 def test_machines_and_links_are_replaced_under_the_same_condition(
     ledger: Ledger,
 ) -> None:
-    ledger.insert(MACHINE)
+    ledger.insert(CABINET)
     ledger.insert(LINK)
-    assert ledger.replace(MACHINE, replace(MACHINE, name="new", version=2))
-    assert not ledger.replace(MACHINE, replace(MACHINE, name="other", version=2))
+    assert ledger.replace(CABINET, replace(CABINET, name="new", version=2))
+    assert not ledger.replace(CABINET, replace(CABINET, name="other", version=2))
     assert ledger.replace(LINK, replace(LINK, wanted=False, version=2))
     assert not ledger.replace(LINK, replace(LINK, withdrawn=True, version=2))
-    assert [m.name for m in ledger.machines()] == ["new"]
+    assert [m.name for m in ledger.cabinets()] == ["new"]
     assert [link.wanted for link in ledger.links("cab001")] == [False]
 
 
