@@ -1,7 +1,7 @@
 """Stripe's objects, as Stripe sends them when nothing is expanded.
 
-Fields and their order follow Stripe's API description. Fields that no cabinet needs have the value
-that Stripe gives to those who do not use them.
+Fields and their order follow Stripe's API description. Fields of features that no cabinet uses have
+Stripe's defaults.
 """
 
 from __future__ import annotations

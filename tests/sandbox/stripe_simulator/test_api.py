@@ -25,7 +25,7 @@ def error(answer: requests.Response) -> dict[str, Any]:
     return found
 
 
-# Who asks
+# Authentication
 
 
 @pytest.mark.parametrize("header", ["", "Bearer ", "Basic c2tfdGVzdDo=", "Bearer sk_test_other"])
@@ -161,14 +161,14 @@ def test_a_redirect_must_be_a_web_address(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/customers", "/v1/payment_intents/pi_1/confirm", "/v2/x"])
-def test_an_address_that_the_stand_in_lacks_says_so(bench: Bench, path: str) -> None:
+def test_an_unknown_url_is_a_404_that_names_the_simulator(bench: Bench, path: str) -> None:
     answer = call(bench, "POST", path)
     assert answer.status_code == 404
-    assert "this stand-in does not" in error(answer)["message"]
+    assert "this simulator does not" in error(answer)["message"]
 
 
-def test_its_own_mistakes_are_stripes_500(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench.standin.store, "change", None)
+def test_an_unexpected_error_is_stripes_500(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench.simulator.store, "transaction", None)
     with pytest.raises(stripe.APIError) as broken:
         bench.price()
     assert broken.value.http_status == 500
@@ -288,7 +288,9 @@ def test_events_are_found_by_type(bench: Bench) -> None:
 
 
 def test_it_may_be_mounted_at_its_prefix(bench: Bench) -> None:
-    mounted = DispatcherMiddleware(lambda _environ, _start: [], {"/v1": create_app(bench.standin)})
+    mounted = DispatcherMiddleware(
+        lambda _environ, _start: [], {"/v1": create_app(bench.simulator)}
+    )
     answer = Client(mounted).get("/v1/prices", headers={"Authorization": f"Bearer {KEY}"})
     assert answer.status_code == 200
     assert answer.get_json()["url"] == "/v1/prices"

@@ -43,7 +43,7 @@ def test_a_link_is_made_as_it_was_asked_for(bench: Bench) -> None:
 
 def test_the_address_of_a_link_follows_the_public_address(bench: Bench) -> None:
     link = bench.link()
-    bench.standin.public_url = "http://192.168.1.5:8000/"
+    bench.simulator.public_url = "http://192.168.1.5:8000/"
     assert bench.v1.payment_links.retrieve(link.id).url == f"http://192.168.1.5:8000/pay/{link.id}"
 
 

@@ -79,15 +79,15 @@ def test_another_address_is_refused(bench: Bench) -> None:
 
 
 def test_the_same_key_at_the_same_time_is_in_use(bench: Bench) -> None:
-    bench.standin.failures.add(Failure("hang", "POST", "/v1/products", seconds=30))
+    bench.simulator.failures.add(Failure("hang", "POST", "/v1/products", seconds=30))
     answers: list[requests.Response] = []
     first = threading.Thread(target=lambda: answers.append(make(bench, "k")))
     first.start()
-    until(lambda: not bench.standin.failures.coming)
+    until(lambda: not bench.simulator.failures.pending)
     second = make(bench, "k")
     assert second.status_code == 409
     assert second.json()["error"]["code"] == "idempotency_key_in_use"
-    bench.standin.failures.stop()
+    bench.simulator.failures.stop()
     first.join()
     assert answers[0].status_code == 500
     assert make(bench, "k").status_code == 200
