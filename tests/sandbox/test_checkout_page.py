@@ -121,7 +121,7 @@ def test_every_total_within_the_bounds_is_on_the_page(page: FlaskClient) -> None
     assert json.loads(unescape(found[1])) == ["$1.00", "$2.00", "$3.00", "$4.00"]
 
 
-def test_it_asks_for_nothing_personal(page: FlaskClient) -> None:
+def test_the_form_has_no_personal_fields(page: FlaskClient) -> None:
     names = set(re.findall(r'name="(\w+)"', page.get("/session/cs_test_1").text))
     assert names - {"viewport", "robots", "theme"} == {"do", "card", "quantity"}
 
@@ -226,7 +226,7 @@ def test_a_form_that_is_no_payment_pays_nothing(
     assert checkout.paid_with == []
 
 
-def test_a_link_that_is_switched_off_shows_its_message(page: FlaskClient) -> None:
+def test_an_inactive_link_shows_its_message(page: FlaskClient) -> None:
     answer = page.get("/plink_off")
     assert answer.status_code == 410
     assert "This cabinet takes no card payment at the moment." in answer.text

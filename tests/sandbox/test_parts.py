@@ -168,7 +168,7 @@ def test_a_server_stops_although_a_response_is_still_being_made() -> None:
     with socket.create_connection(listener.getsockname(), timeout=WAIT) as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert app.called.wait(WAIT)
-        server.stop(patience=0.01)
+        server.stop(timeout=0.01)
         assert ended(client)
     app.go_on.set()
 

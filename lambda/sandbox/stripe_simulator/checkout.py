@@ -65,7 +65,7 @@ class Session:
     """A Checkout Session for the page. Amounts in the currency's smallest unit.
 
     ``status``: ``open``, ``complete`` or ``expired``. ``redirect_url`` is where a complete session
-    goes on to, with its id filled in; without one, ``message`` is what the page says at the end.
+    leads, with its id filled in; without one, the page shows ``message`` at the end.
     """
 
     id: str

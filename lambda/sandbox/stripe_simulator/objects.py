@@ -9,7 +9,7 @@ from __future__ import annotations
 from sandbox.stripe_simulator.errors import Document
 from sandbox.stripe_simulator.ids import new_id, new_secret
 
-# The version that stripe-python 16.1 asks for.
+# The version that stripe-python 16.1 requests.
 API_VERSION = "2026-10-28.endive"
 
 SESSION_SECONDS = 24 * 3600

@@ -206,8 +206,8 @@ def expire_overdue(context: Context) -> None:
 def session_of(context: Context, intent_id: str) -> Document | None:
     """The Checkout Session that made a PaymentIntent."""
     where = [("json_extract(body, '$.payment_intent') = ?", intent_id)]
-    found, _ = context.transaction.select("checkout.session", where, Page(limit=1))
-    return found[0] if found else None
+    sessions, _ = context.transaction.select("checkout.session", where, Page(limit=1))
+    return sessions[0] if sessions else None
 
 
 def amount_refused(amount: int, currency: str) -> Decline | None:

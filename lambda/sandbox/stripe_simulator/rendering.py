@@ -18,7 +18,7 @@ _REFERENCES = {
     "payment_link": "payment_link",
     "product": "product",
 }
-# Lists that are left out unless they are asked for.
+# Lists that are left out unless they are expanded.
 _LISTS = {
     ("payment_link", "line_items"): "/v1/payment_links/{}/line_items",
     ("checkout.session", "line_items"): "/v1/checkout/sessions/{}/line_items",
@@ -62,11 +62,11 @@ def expand(
 def list_of(
     transaction: Transaction,
     url: str,
-    found: tuple[list[Document], bool],
+    page: tuple[list[Document], bool],
     public_url: str,
 ) -> Document:
     """A page of a list as Stripe sends it."""
-    data, has_more = found
+    data, has_more = page
     return objects.listing(url, [render(transaction, one, public_url) for one in data], has_more)
 
 

@@ -83,7 +83,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Page:
-    """Which part of a list is asked for; newest first. ``limit`` is from 1 to 100."""
+    """Which part of a list is requested; newest first. ``limit`` is from 1 to 100."""
 
     limit: int = 10
     starting_after: str = ""
@@ -143,10 +143,10 @@ class Transaction:
             order = "ASC"
         query = ["SELECT body FROM objects WHERE", " AND ".join(conditions), "ORDER BY seq", order]
         rows = self._run(" ".join([*query, "LIMIT ?"]), (*values, page.limit + 1)).fetchall()
-        found = [_document(body) for (body,) in rows[: page.limit]]
+        documents = [_document(body) for (body,) in rows[: page.limit]]
         if order == "ASC":
-            found.reverse()
-        return found, len(rows) > page.limit
+            documents.reverse()
+        return documents, len(rows) > page.limit
 
     # Responses by idempotency key
 

@@ -29,7 +29,7 @@ def error(answer: requests.Response) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("header", ["", "Bearer ", "Basic c2tfdGVzdDo=", "Bearer sk_test_other"])
-def test_without_the_key_nothing_is_answered(bench: Bench, header: str) -> None:
+def test_a_request_without_the_key_is_refused(bench: Bench, header: str) -> None:
     link = bench.link()
     answer = call(bench, "GET", f"/v1/payment_links/{link.id}", headers={"Authorization": header})
     assert answer.status_code == 401
@@ -80,7 +80,7 @@ def test_every_answer_names_its_request_and_version(bench: Bench) -> None:
         (lambda v1: v1.events.list({"starting_after": "evt_x"}), "starting_after"),
     ],
 )
-def test_what_is_not_there_is_a_404(bench: Bench, act: Callable[[Any], object], param: str) -> None:
+def test_an_unknown_id_is_a_404(bench: Bench, act: Callable[[Any], object], param: str) -> None:
     with pytest.raises(stripe.InvalidRequestError, match="No such") as refused:
         act(bench.v1)
     assert (refused.value.http_status, refused.value.code) == (404, "resource_missing")

@@ -48,7 +48,7 @@ def test_an_error_is_replayed_too(bench: Bench) -> None:
     assert second.headers["Idempotent-Replayed"] == "true"
 
 
-def test_wrong_parameters_are_not_remembered(bench: Bench) -> None:
+def test_wrong_parameters_are_not_stored(bench: Bench) -> None:
     assert make(bench, "k", colour="red").status_code == 400
     again = make(bench, "k")
     assert again.status_code == 200
@@ -93,7 +93,7 @@ def test_the_same_key_at_the_same_time_is_in_use(bench: Bench) -> None:
     assert make(bench, "k").status_code == 200
 
 
-def test_two_at_the_same_moment_make_one(bench: Bench) -> None:
+def test_two_at_the_same_time_make_one(bench: Bench) -> None:
     together = threading.Barrier(4)
     answers: list[requests.Response] = []
 
@@ -111,7 +111,7 @@ def test_two_at_the_same_moment_make_one(bench: Bench) -> None:
     assert len(bench.v1.products.list().data) == 1
 
 
-def test_a_key_is_forgotten_after_a_day(bench: Bench, clock: Clock) -> None:
+def test_a_key_expires_after_a_day(bench: Bench, clock: Clock) -> None:
     first = make(bench, "k")
     clock.now += 24 * 3600
     assert make(bench, "k").json()["id"] == first.json()["id"]
