@@ -116,13 +116,13 @@ class Checkout:
         with self._begin() as context:
             session = _open(context, session_id)
             items = context.transaction.children(session_id, "item")
-            item = next((one for one in items if (_range(one, items) or (1, 0))[1]), None)
-            if item is None:
-                raise QuantityRefused("The quantity cannot be changed.")
-            least, most = _range(item, items) or (1, 1)
-            if not least <= quantity <= most:
-                raise QuantityRefused(f"The quantity must be from {least} to {most}.")
-            return _view(context, payments.set_quantity(context, session, item, quantity))
+            for item in items:
+                if bounds := _range(item, items):
+                    least, most = bounds
+                    if not least <= quantity <= most:
+                        raise QuantityRefused(f"The quantity must be from {least} to {most}.")
+                    return _view(context, payments.set_quantity(context, session, item, quantity))
+        raise QuantityRefused("The quantity cannot be changed.")
 
     def pay(self, session_id: str, card_number: str, email: str | None = None) -> Session:
         """Pays an open session with a test card and returns it complete.
