@@ -2,8 +2,8 @@
 
 Twelve players pay one after the other as fast as the coins come, which keeps both cores busy. A
 payment's time goes from the moment its player taps "pay" to the cloud's yes to the claim, so it
-holds the checkout page, Stripe's stand-in and its webhook too: all of them share the two cores, and
-the stand-in shares the cloud's process.
+holds the checkout page, the Stripe simulator and its webhook too: all of them share the two cores,
+and the simulator shares the cloud's process.
 """
 
 from __future__ import annotations

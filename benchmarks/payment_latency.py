@@ -104,7 +104,7 @@ class _Payer:
         self._numbers = itertools.count(1)
         requests.post(
             f"{ready.stripe}/_control/delivery",
-            json={"never": True},
+            json={"drop": True},
             headers={"Authorization": f"Bearer {ready.stripe_key}"},
             timeout=5,
         ).raise_for_status()

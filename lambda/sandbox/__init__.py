@@ -1,1 +1,1 @@
-"""The cloud on one machine, with stand-ins for what cannot be had on a desk."""
+"""The cloud on one machine, with a simulator of Stripe and an MQTT broker of its own."""

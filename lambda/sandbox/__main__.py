@@ -19,67 +19,71 @@ from pathlib import Path
 from cloud.settings import SettingsError, times_of
 from sandbox.broker import BrokerFailed
 from sandbox.ports import PortTaken
-from sandbox.sandbox_state import Unusable
+from sandbox.sandbox_state import DataFolderUnusable
 from sandbox.server import LOOPBACK, Options, Sandbox
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    found = argparse.ArgumentParser(
+    command_line = argparse.ArgumentParser(
         prog="python -m sandbox",
-        description="The cloud on one machine, with a stand-in for Stripe and an MQTT broker. "
+        description="The cloud on one machine, with a Stripe simulator and an MQTT broker. "
         "Prints one line of JSON when it is ready.",
     )
-    found.add_argument(
+    command_line.add_argument(
         "--port", type=_port, default=0, help="where the cloud listens; 0 is any free one (default)"
     )
-    found.add_argument("--host", default=LOOPBACK, help="its address (default: this machine only)")
-    found.add_argument(
+    command_line.add_argument(
+        "--host", default=LOOPBACK, help="its address (default: this machine only)"
+    )
+    command_line.add_argument(
         "--public-url", type=_web_url, metavar="URL", help="where phones reach it, if not there"
     )
-    found.add_argument(
-        "--data", type=Path, help="where it keeps its state (default: nowhere, it is forgotten)"
+    command_line.add_argument(
+        "--data",
+        type=Path,
+        help="where it keeps its state (default: a temporary folder, deleted at the end)",
     )
-    found.add_argument(
+    command_line.add_argument(
         "--mqtt",
         type=_mqtt_url,
         metavar="URL",
         help="a broker to use instead of its own: mqtt://user:password@host:port, or mqtts://",
     )
-    found.add_argument(
+    command_line.add_argument(
         "--sweep-seconds", type=_seconds, default=60.0, help="between two sweeps (default 60)"
     )
-    found.add_argument("--verbose", action="store_true", help="log every detail")
-    return found
+    command_line.add_argument("--verbose", action="store_true", help="log every detail")
+    return command_line
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs until SIGINT or SIGTERM; returns the exit status."""
-    chosen = parser().parse_args(arguments)
-    # A signal may come at any point from here on: it is kept until somebody asks for it.
+    options = parser().parse_args(arguments)
+    # A signal may come at any time from here on: it is kept until the sandbox is ready to stop.
     stopping: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _frame: stopping.put(number))
-    _log_to_stderr(chosen.verbose)
+    _log_to_stderr(options.verbose)
     with ExitStack() as parts:
-        data = chosen.data or Path(
+        data = options.data or Path(
             parts.enter_context(tempfile.TemporaryDirectory(prefix="arcade-sandbox-"))
         )
         try:
             sandbox = Sandbox(
                 Options(
                     data=data.absolute(),
-                    host=chosen.host,
-                    port=chosen.port,
-                    public_url=chosen.public_url or "",
-                    mqtt_url=chosen.mqtt or "",
-                    sweep_seconds=chosen.sweep_seconds,
+                    host=options.host,
+                    port=options.port,
+                    public_url=options.public_url or "",
+                    mqtt_url=options.mqtt or "",
+                    sweep_seconds=options.sweep_seconds,
                     times=times_of(os.environ),
                 )
             )
             parts.callback(sandbox.stop)
             ready = sandbox.start()
-        except (SettingsError, PortTaken, Unusable, BrokerFailed) as error:
+        except (SettingsError, PortTaken, DataFolderUnusable, BrokerFailed) as error:
             print(error, file=sys.stderr)
             return 1
         print(json.dumps(asdict(ready)), flush=True)
@@ -94,7 +98,7 @@ def _log_to_stderr(verbose: bool) -> None:
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    # Requests that wait a moment for a thread are no news.
+    # Requests that wait briefly for a thread are normal.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     if verbose:
         # These would log addresses with keys in them, or every byte.
@@ -124,7 +128,7 @@ def _web_url(text: str) -> str:
 
 
 def _mqtt_url(text: str) -> str:
-    # It may hold a password: it is not repeated.
+    # It may contain a password, so the message does not repeat it.
     if re.fullmatch(r"mqtts?://([^@/\s]+@)?[^@:/\s]+(:\d{1,5})?/?", text):
         return text.rstrip("/")
     raise argparse.ArgumentTypeError("it must be like mqtt://user:password@host:1883")

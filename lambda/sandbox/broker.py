@@ -116,7 +116,7 @@ class EmbeddedBroker:
         config.write_text(self._config())
         with self.log_file.open("wb") as output:
             self._process = subprocess.Popen(
-                # -P: this directory has modules whose names others may want.
+                # -P: modules in this directory would hide others of the same name.
                 [sys.executable, "-P", str(Path(__file__).with_name("broker_process.py")), config],
                 stdin=subprocess.PIPE,
                 stdout=output,

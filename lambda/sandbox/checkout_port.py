@@ -1,4 +1,4 @@
-"""What the checkout page sells and takes money with, apart from how Stripe keeps it."""
+"""What the checkout page needs of a payment provider."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from dataclasses import dataclass
 from typing import Protocol
 
 
-class Stage(enum.Enum):
-    """Where a purchase stands."""
+class CheckoutStatus(enum.Enum):
+    """The status of a checkout; the values are Stripe's for a Checkout Session."""
 
     OPEN = "open"
-    PAID = "complete"
+    COMPLETE = "complete"
     EXPIRED = "expired"
 
 
 @dataclass(frozen=True)
 class Purchase:
-    """One visit of a payment link. ``amount`` is one unit's price in the smallest unit.
+    """One visit of a payment link. ``unit_amount`` is in the currency's smallest unit.
 
-    ``receipt`` is where a paid one goes on to, empty if the link names no such place.
+    ``receipt`` is the address to go to after a payment, empty if the link names none.
     """
 
     session_id: str
-    stage: Stage
+    status: CheckoutStatus
     product: str
-    amount: int
+    unit_amount: int
     currency: str
     quantity: int
-    least: int
-    most: int
+    min_quantity: int
+    max_quantity: int
     receipt: str = ""
 
 
@@ -37,25 +37,25 @@ class UnknownPurchase(Exception):
     """There is no such link or session."""
 
 
-class SwitchedOff(Exception):
+class LinkInactive(Exception):
     """The link takes no payment now; the message is the link's own, for the player."""
 
 
-class Refused(Exception):
+class PaymentRefused(Exception):
     """The payment did not happen; the message is for the player."""
 
 
-class Till(Protocol):
-    """A Stripe-like checkout. All raise :class:`UnknownPurchase`."""
+class CheckoutPort(Protocol):
+    """A checkout like Stripe's. Every method raises :class:`UnknownPurchase`."""
 
     def open(self, link_id: str) -> str:
-        """Starts a purchase and returns its session id; raises :class:`SwitchedOff`."""
+        """Starts a purchase and returns its session id; raises :class:`LinkInactive`."""
 
-    def look(self, session_id: str) -> Purchase:
+    def get(self, session_id: str) -> Purchase:
         """The purchase as it is now."""
 
-    def choose(self, session_id: str, quantity: int) -> Purchase:
-        """Changes the quantity; raises :class:`Refused`."""
+    def set_quantity(self, session_id: str, quantity: int) -> Purchase:
+        """Changes the quantity; raises :class:`PaymentRefused`."""
 
     def pay(self, session_id: str, card: str) -> Purchase:
-        """Pays with a card number (digits only); raises :class:`Refused`."""
+        """Pays with a card number (digits only); raises :class:`PaymentRefused`."""

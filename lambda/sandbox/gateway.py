@@ -43,7 +43,7 @@ Handler = Callable[[dict[str, Any], Any], Any]
 
 
 class LambdaContext:
-    """What Lambda tells a handler about its invocation (as ``awslambdaric`` does)."""
+    """The context object that Lambda passes to a handler (as ``awslambdaric`` does)."""
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ def _body_of(body: bytes, mimetype: str) -> tuple[str, bool]:
         try:
             return body.decode(), False
         except UnicodeDecodeError:
-            # It cannot be said as text, whatever its sender calls it.
+            # It cannot be passed as text, whatever its Content-Type.
             log.debug("a %s body is not UTF-8: handed on as base64", mimetype)
     return base64.b64encode(body).decode(), True
 
@@ -149,7 +149,7 @@ def _answer(handler: Handler, request: Request, function_name: str, now: float) 
         return _message(413, "Request Entity Too Large")
     event = event_of(request, body, now)
     try:
-        # Lambda hands the answer on as JSON: what cannot be JSON fails there, and so here.
+        # Lambda serializes the answer as JSON: what is not serializable fails there, and so here.
         answer = json.loads(json.dumps(handler(event, LambdaContext(function_name))))
         response = response_of(answer)
     except Exception:
@@ -184,7 +184,7 @@ def response_of(answer: Any) -> Response:
         raise ValueError("body is not base64, though isBase64Encoded says so") from error
     response = Response(content, status, content_type="text/plain; charset=utf-8")
     for name, value in headers.items():
-        # Content-Length is the gateway's own to say.
+        # The gateway sets Content-Length itself.
         if name.lower() != "content-length":
             response.headers[name] = _header_value(value)
     for cookie in cookies:

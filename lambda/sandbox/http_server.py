@@ -1,4 +1,4 @@
-"""An HTTP server for WSGI applications. The only module that knows waitress."""
+"""An HTTP server for WSGI applications. The only module that uses waitress."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LARGEST_BODY = 32 * 1024 * 1024
 
 
 class HttpServer:
-    """Serves ``app`` on a socket that is bound already, with ``threads`` answers at a time."""
+    """Serves ``app`` on a bound socket, handling up to ``threads`` requests at a time."""
 
     def __init__(self, app: WSGIApplication, listener: socket.socket, threads: int) -> None:
         self._server = create_server(
@@ -26,7 +26,7 @@ class HttpServer:
             ident="arcade-sandbox",
             max_request_body_size=LARGEST_BODY,
             connection_limit=2000,
-            # select() knows no file descriptor above 1023.
+            # select() takes no file descriptor above 1023.
             asyncore_use_poll=True,
         )
         self._thread = threading.Thread(target=self._server.run, name="http")
@@ -34,11 +34,11 @@ class HttpServer:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self, patience: float = 2.0) -> None:
-        """Closes every connection. Waits ``patience`` seconds for answers that are being made."""
-        # The answers first: one that ends on a closed server fails, and says so in a traceback.
-        self._server.task_dispatcher.shutdown(timeout=patience)
-        # The connections belong to the server's thread: it has to close them itself.
+    def stop(self, timeout: float = 2.0) -> None:
+        """Closes every connection. Waits up to ``timeout`` seconds for requests under way."""
+        # First the requests under way: one that ends after the server is closed logs a traceback.
+        self._server.task_dispatcher.shutdown(timeout=timeout)
+        # Only the server's thread may touch the connections, so it closes them.
         self._server.trigger.pull_trigger(self._close)
         self._thread.join()
 

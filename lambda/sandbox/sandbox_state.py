@@ -1,4 +1,4 @@
-"""What a sandbox keeps in its data folder over a restart: its secrets and its ports."""
+"""What a sandbox keeps in its data folder for its next start: its secrets and its ports."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 
-class Unusable(Exception):
+class DataFolderUnusable(Exception):
     """The data folder cannot be used; the message says what to do."""
 
 
 @dataclass(frozen=True)
-class Memory:
-    """The secrets are made once. Port 0 is one that was never chosen."""
+class SandboxState:
+    """The secrets are made once. Port 0 is one that has not been chosen yet."""
 
     stripe_key: str
     webhook_secret: str
@@ -29,9 +29,9 @@ class Memory:
     mqtt_port: int = 0
 
 
-def fresh() -> Memory:
-    """Secrets that nobody has seen, in Stripe's form where Stripe has one."""
-    return Memory(
+def new_state() -> SandboxState:
+    """New secrets, in Stripe's format where Stripe has one."""
+    return SandboxState(
         stripe_key=f"sk_test_{secrets.token_hex(24)}",
         webhook_secret=f"whsec_{secrets.token_hex(24)}",
         mqtt_username="arcade",
@@ -40,47 +40,47 @@ def fresh() -> Memory:
 
 
 @contextlib.contextmanager
-def held(directory: Path) -> Iterator[None]:
-    """Makes the folder where there is none, and keeps other sandboxes out of it meanwhile."""
+def locked(directory: Path) -> Iterator[None]:
+    """Makes the folder if it does not exist, and locks it against other sandboxes."""
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = (directory / "lock").open("w")
     except OSError as error:
-        raise Unusable(_not_writable(directory, error)) from error
+        raise DataFolderUnusable(_not_writable(directory, error)) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise Unusable(
+            raise DataFolderUnusable(
                 f"another sandbox uses {directory}: end it, or choose another --data"
             ) from error
         yield
 
 
-def load(directory: Path) -> Memory:
-    """What the sandbox of this folder remembers; a new one where there was none."""
+def load(directory: Path) -> SandboxState:
+    """The state in this folder, or a new one if it has none."""
     file = _file(directory)
     try:
-        told = json.loads(file.read_text("utf-8"))
+        content = json.loads(file.read_text("utf-8"))
     except FileNotFoundError:
-        return fresh()
+        return new_state()
     except (OSError, ValueError) as error:
-        raise Unusable(_sentence(file)) from error
-    wanted = {field.name: str if field.type == "str" else int for field in fields(Memory)}
-    if not isinstance(told, dict) or told.keys() != wanted.keys():
-        raise Unusable(_sentence(file))
-    if any(type(told[name]) is not kind for name, kind in wanted.items()):
-        raise Unusable(_sentence(file))
-    return Memory(**told)
+        raise DataFolderUnusable(_unreadable(file)) from error
+    types = {field.name: str if field.type == "str" else int for field in fields(SandboxState)}
+    if not isinstance(content, dict) or content.keys() != types.keys():
+        raise DataFolderUnusable(_unreadable(file))
+    if any(type(content[name]) is not type_ for name, type_ in types.items()):
+        raise DataFolderUnusable(_unreadable(file))
+    return SandboxState(**content)
 
 
-def save(directory: Path, memory: Memory) -> None:
-    """Keeps it where only this user can read it."""
-    write_private(_file(directory), asdict(memory))
+def save(directory: Path, state: SandboxState) -> None:
+    """Writes the state to the folder, readable by this user only."""
+    write_private(_file(directory), asdict(state))
 
 
 def write_private(file: Path, content: Mapping[str, object]) -> None:
-    """Writes JSON that only this user can read; whoever reads it finds all of it or the old."""
+    """Replaces a JSON file, readable by this user only, in one step."""
     new = file.with_name(f"{file.name}.new")
     try:
         new.unlink(missing_ok=True)
@@ -91,11 +91,11 @@ def write_private(file: Path, content: Mapping[str, object]) -> None:
             os.fsync(output.fileno())
         new.replace(file)
     except OSError as error:
-        raise Unusable(_not_writable(file.parent, error)) from error
+        raise DataFolderUnusable(_not_writable(file.parent, error)) from error
 
 
 def _file(directory: Path) -> Path:
-    return directory / "memory.json"
+    return directory / "state.json"
 
 
 def _not_writable(directory: Path, error: OSError) -> str:
@@ -103,5 +103,5 @@ def _not_writable(directory: Path, error: OSError) -> str:
     return f"{directory} cannot be written to ({reason}): choose another --data"
 
 
-def _sentence(file: Path) -> str:
-    return f"{file} cannot be read as a sandbox's memory: delete it, and new secrets are made"
+def _unreadable(file: Path) -> str:
+    return f"{file} cannot be read as a sandbox's state: delete it, and new secrets are made"

@@ -1,13 +1,13 @@
-"""Builds the sandbox: the cloud, the Stripe stand-in, the broker and the phone's page, together.
+"""Builds the sandbox: the cloud, the Stripe simulator, the broker and the checkout page.
 
-Two HTTP servers, each with threads of its own: the cloud asks Stripe while it answers. In one
-pool, enough calls at once would hold every thread and wait for one more.
+Two HTTP servers, each with threads of its own: the cloud calls Stripe while it handles a request.
+In one pool, enough requests at once would occupy every thread and each wait for one more.
 
     phone, cabinet ──▶ api     /            the cloud, as behind API Gateway
                                /pay         the checkout page
-             cloud ──▶ stripe  /v1          the Stripe stand-in
-                               /_control    its switches
-          stand-in ──▶ api     /addCredit   webhooks
+             cloud ──▶ stripe  /v1          the Stripe simulator
+                               /_control    delivery settings and failures, for tests
+         simulator ──▶ api     /addCredit   webhooks
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from cloud.stores.base import LedgerUnavailable
 from cloud.wiring import build
 from sandbox import ports, sandbox_state
 from sandbox.broker import Account, EmbeddedBroker
-from sandbox.checkout_adapter import StandinTill
+from sandbox.checkout_adapter import SimulatorCheckout
 from sandbox.checkout_page import create_page
 from sandbox.gateway import lambda_app
 from sandbox.http_server import HttpServer
-from sandbox.stripe_simulator import StripeStandin, create_app
+from sandbox.stripe_simulator import StripeSimulator, create_app
 from sandbox.sweeper import Sweeper
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ THREADS = 16
 
 @dataclass(frozen=True)
 class Options:
-    """How a sandbox is to run. ``port`` 0 is the one it had before, or any free one.
+    """How a sandbox is to run. ``port`` 0 is the port of its last run, or any free one.
 
     ``public_url`` is where phones reach it, if that is not where it listens; ``mqtt_url`` names a
     broker to use instead of the embedded one, ``mqtt://user:password@host:port`` or ``mqtts://…``.
@@ -60,7 +60,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Ready:
-    """Where a running sandbox is; the line that it prints."""
+    """The addresses and secrets of a running sandbox: the line that it prints."""
 
     api: str
     stripe: str
@@ -80,8 +80,8 @@ class Sandbox:
     def start(self) -> Ready:
         """Starts everything or nothing.
 
-        Raises :class:`~sandbox.ports.PortTaken`, :class:`~sandbox.sandbox_state.Unusable` or
-        :class:`~sandbox.broker.BrokerFailed`.
+        Raises :class:`~sandbox.ports.PortTaken`,
+        :class:`~sandbox.sandbox_state.DataFolderUnusable` or :class:`~sandbox.broker.BrokerFailed`.
         """
         with ExitStack() as parts:
             ready = self._start(parts)
@@ -89,28 +89,28 @@ class Sandbox:
         return ready
 
     def stop(self) -> None:
-        """Stops everything, the last first."""
+        """Stops everything, in reverse order."""
         self._parts.close()
 
     def _start(self, parts: ExitStack) -> Ready:
         options = self._options
-        parts.enter_context(sandbox_state.held(options.data))
-        known = sandbox_state.load(options.data)
-        api = parts.enter_context(_api_socket(options, known))
-        stripe = parts.enter_context(ports.listen_again(LOOPBACK, known.stripe_port))
-        known = replace(known, api_port=ports.port_of(api), stripe_port=ports.port_of(stripe))
-        mqtt_url, known = self._broker(parts, known)
-        sandbox_state.save(options.data, known)
+        parts.enter_context(sandbox_state.locked(options.data))
+        state = sandbox_state.load(options.data)
+        api = parts.enter_context(_api_socket(options, state))
+        stripe = parts.enter_context(ports.listen_again(LOOPBACK, state.stripe_port))
+        state = replace(state, api_port=ports.port_of(api), stripe_port=ports.port_of(stripe))
+        mqtt_url, state = self._broker(parts, state)
+        sandbox_state.save(options.data, state)
 
         ready = Ready(
-            api=_address(_inside(options.host), known.api_port),
-            stripe=_address(LOOPBACK, known.stripe_port),
+            api=_address(_host_here(options.host), state.api_port),
+            stripe=_address(LOOPBACK, state.stripe_port),
             mqtt=_host_and_port(mqtt_url),
-            webhook_secret=known.webhook_secret,
-            stripe_key=known.stripe_key,
+            webhook_secret=state.webhook_secret,
+            stripe_key=state.stripe_key,
             data=str(options.data),
         )
-        public_url = options.public_url or _address(_outside(options.host), known.api_port)
+        public_url = options.public_url or _address(_host_for_phones(options.host), state.api_port)
         settings = Settings(
             ledger=f"sqlite:///{options.data / 'ledger.db'}",
             stripe_key=ready.stripe_key,
@@ -120,64 +120,64 @@ class Sandbox:
             stripe_api_base=ready.stripe,
             times=options.times,
         )
-        with _opening(options.data / "ledger.db"):
+        with _named_on_failure(options.data / "ledger.db"):
             cloud = build(settings)
         parts.callback(cloud.close)
-        with _opening(options.data / "stripe.db"):
-            standin = StripeStandin(
+        with _named_on_failure(options.data / "stripe.db"):
+            simulator = StripeSimulator(
                 options.data,
                 ready.stripe_key,
                 ready.webhook_secret,
                 public_url=public_url,
                 webhook_url=f"{ready.api}/addCredit",
             )
-        parts.callback(standin.stop)
-        page = create_page(StandinTill(standin.checkout))
-        everything = DispatcherMiddleware(lambda_app(cloud.handler), {"/pay": page})
+        parts.callback(simulator.stop)
+        page = create_page(SimulatorCheckout(simulator.checkout))
+        web = DispatcherMiddleware(lambda_app(cloud.handler), {"/pay": page})
         for part in (
-            HttpServer(create_app(standin), stripe, THREADS),
-            HttpServer(everything, api, THREADS),
+            HttpServer(create_app(simulator), stripe, THREADS),
+            HttpServer(web, api, THREADS),
             Sweeper(cloud.sweep, options.sweep_seconds),
         ):
             part.start()
             parts.callback(part.stop)
-        standin.start()
-        _tell_admin(options.data, ready, known.api_port, mqtt_url, public_url)
+        simulator.start()
+        _write_admin_file(options.data, ready, state.api_port, mqtt_url, public_url)
         log.info("the cloud listens on %s, for phones %s", ready.api, public_url)
         return ready
 
     def _broker(
-        self, parts: ExitStack, known: sandbox_state.Memory
-    ) -> tuple[str, sandbox_state.Memory]:
-        """The broker's address, and the memory with its port."""
+        self, parts: ExitStack, state: sandbox_state.SandboxState
+    ) -> tuple[str, sandbox_state.SandboxState]:
+        """The broker's address, and the state with its port."""
         if self._options.mqtt_url:
-            return self._options.mqtt_url, known
-        account = Account(known.mqtt_username, known.mqtt_password)
-        broker = EmbeddedBroker(self._options.data, account, known.mqtt_port)
+            return self._options.mqtt_url, state
+        account = Account(state.mqtt_username, state.mqtt_password)
+        broker = EmbeddedBroker(self._options.data, account, state.mqtt_port)
         parts.callback(broker.stop)
         broker.start()
-        return broker.url, replace(known, mqtt_port=broker.port)
+        return broker.url, replace(state, mqtt_port=broker.port)
 
 
 @contextmanager
-def _opening(file: Path) -> Iterator[None]:
-    """A file that is no database is a sentence for whoever started the sandbox."""
+def _named_on_failure(file: Path) -> Iterator[None]:
+    """Turns the error about a file that is no database into a message that names the file."""
     try:
         yield
     except (LedgerUnavailable, sqlite3.Error) as error:
-        raise sandbox_state.Unusable(
+        raise sandbox_state.DataFolderUnusable(
             f"{file} cannot be opened ({error}): move it away, or choose another --data"
         ) from error
 
 
-def _api_socket(options: Options, known: sandbox_state.Memory) -> socket.socket:
-    """Links and the cabinets' config files name the port: it is the same one if it can be."""
+def _api_socket(options: Options, state: sandbox_state.SandboxState) -> socket.socket:
+    """Links and the cabinets' config files name the port, so it stays the same where it can."""
     if options.port:
         return ports.listen(options.host, options.port)
-    return ports.listen_again(options.host, known.api_port)
+    return ports.listen_again(options.host, state.api_port)
 
 
-def _tell_admin(data: Path, ready: Ready, port: int, mqtt_url: str, public_url: str) -> None:
+def _write_admin_file(data: Path, ready: Ready, port: int, mqtt_url: str, public_url: str) -> None:
     """Writes ``sandbox.json``, from which ``cloud.admin`` makes the cabinets' config files."""
     broker = urlsplit(mqtt_url)
     sandbox_state.write_private(
@@ -202,18 +202,18 @@ def _address(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _inside(host: str) -> str:
+def _host_here(host: str) -> str:
     """Where this machine reaches what listens on ``host``."""
     return {"0.0.0.0": LOOPBACK, "": LOOPBACK, "::": "::1"}.get(host, host)
 
 
-def _outside(host: str) -> str:
+def _host_for_phones(host: str) -> str:
     """Where a phone on the same network reaches it, as far as this machine can tell."""
     if host not in ("0.0.0.0", ""):
-        return _inside(host)
+        return _host_here(host)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            # Nothing is sent: it only asks which of our addresses would be the sender's.
+            # Nothing is sent: connecting only selects which of our addresses would be the sender.
             probe.connect(("192.0.2.1", 9))
             return str(probe.getsockname()[0])
         except OSError:

@@ -28,8 +28,8 @@ class Account:
 class FakeStripe:
     """Implements ``cloud.adapters.stripe_gateway.Gateway``.
 
-    ``trouble`` is asked before and after the effect of each call, with the call's name and
-    ``"before"`` or ``"after"``; it may raise, as a network does.
+    ``trouble`` is called before and after the effect of each call, with the call's name and
+    ``"before"`` or ``"after"``; it may raise, like a network.
     """
 
     trouble: Callable[[str, str], None] = lambda _call, _when: None
@@ -203,11 +203,11 @@ class FakeStripe:
             self.calls.append(name)
         self.trouble(name, when)
 
-    def _once(self, name: str, key: str, words: object, effect: Callable[[], T]) -> T:
+    def _once(self, name: str, key: str, parameters: object, effect: Callable[[], T]) -> T:
         self._call(name, "before")
         if key in self.answers:
             first, answer = self.answers[key]
-            if first != words:
+            if first != parameters:
                 raise StripeRefused("the key was used for something else", "idempotency_error")
             if isinstance(answer, StripeRefused):
                 raise answer
@@ -215,9 +215,9 @@ class FakeStripe:
         try:
             answer = effect()
         except StripeRefused as refusal:
-            self.answers[key] = (words, refusal)
+            self.answers[key] = (parameters, refusal)
             raise
-        self.answers[key] = (words, answer)
+        self.answers[key] = (parameters, answer)
         self._call(name, "after")
         return answer
 
@@ -226,8 +226,8 @@ def lost(call: str, when: str, times: int = 1) -> Callable[[str, str], None]:
     """Trouble that loses the next ``times`` calls of that name, before or after their effect."""
     left = [times]
 
-    def trouble(name: str, moment: str) -> None:
-        if (name, moment) == (call, when) and left[0]:
+    def trouble(name: str, stage: str) -> None:
+        if (name, stage) == (call, when) and left[0]:
             left[0] -= 1
             raise StripeUnavailable("Stripe does not answer (Timeout)")
 

@@ -20,7 +20,7 @@ WAIT = 15.0
 
 
 class Gone(AssertionError):
-    """What was looked for is not on the page, or no longer."""
+    """The element is not on the page, or no longer."""
 
 
 class Phone:
@@ -31,12 +31,12 @@ class Phone:
         self._web = web
 
     def start(self) -> None:
-        """To be called once, before all else."""
+        """To be called once, first."""
         self._devtools("Network.enable", {})
         self._devtools("Emulation.setTouchEmulationEnabled", {"enabled": True})
 
     def reset(self) -> None:
-        """Like new, with the page of before forgotten."""
+        """Back to the state of a new phone."""
         self.resize(360, 740)
         self._block([])
         self.open("about:blank")
@@ -60,7 +60,7 @@ class Phone:
         return str(self._ask("GET", "url"))
 
     def tap(self, selector: str) -> None:
-        # As a finger does, it brings what it wants to tap away from the page's edges first.
+        # Scrolled to the middle first, so that nothing at the page's edges covers it.
         found = self._find(selector)
         self._ask(
             "POST",
@@ -83,14 +83,14 @@ class Phone:
         return self._ask("POST", "execute/sync", {"script": script, "args": []})
 
     def wait(self, until: Callable[[Phone], bool]) -> None:
-        """Looks again until it is so; a page that never comes there fails the test."""
+        """Returns once ``until`` is true; fails the test if that does not happen in time."""
         deadline = time.monotonic() + WAIT
         while True:
-            # On the way from one page to the next, what was found may be gone.
+            # Between one page and the next, an element may be gone.
             with contextlib.suppress(Gone):
                 if until(self):
                     return
-            assert time.monotonic() < deadline, f"it never happened, at {self.url}"
+            assert time.monotonic() < deadline, f"it did not happen in time, at {self.url}"
             time.sleep(0.02)
 
     def picture(self, file: Path) -> None:
@@ -113,7 +113,7 @@ class Phone:
     def _ask(self, method: str, path: str, body: object = None) -> Any:
         answer = self._web.request(method, f"{self._session}/{path}", json=body, timeout=WAIT)
         value = answer.json()["value"]
-        # A page that goes while it is asked is told in one of two ways.
+        # There are two errors for a page that is replaced during a request.
         if answer.status_code == 404 or "does not belong to the document" in str(value):
             raise Gone(f"{method} {path}: {value}")
         assert answer.ok, f"{method} {path}: {value}"
@@ -143,11 +143,11 @@ def webdriver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )
     try:
         deadline, marker = time.monotonic() + WAIT, "started successfully on port "
-        while marker not in (told := log.read_text()):
-            assert process.poll() is None, told
-            assert time.monotonic() < deadline, told
+        while marker not in (output_so_far := log.read_text()):
+            assert process.poll() is None, output_so_far
+            assert time.monotonic() < deadline, output_so_far
             time.sleep(0.02)
-        port = told.partition(marker)[2].partition(".")[0]
+        port = output_so_far.partition(marker)[2].partition(".")[0]
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
@@ -185,6 +185,6 @@ def browser(webdriver: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture
 def phone(browser: Phone) -> Phone:
-    """A phone that has seen no page yet."""
+    """A phone in the state of a new one."""
     browser.reset()
     return browser

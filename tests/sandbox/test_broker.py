@@ -52,7 +52,7 @@ class Cabinet:
         self.client.loop_stop()
 
     def refused(self) -> bool:
-        """Whether the connection ended without the broker's welcome."""
+        """Whether the connection ended without being accepted."""
         self._ended.get(timeout=WAIT)
         self.client.loop_stop()
         return self.connected.empty() or self.connected.get()[0].is_failure
@@ -113,7 +113,7 @@ def test_a_restart_keeps_the_port(broker: EmbeddedBroker) -> None:
     publish(broker.port, b"here again")
 
 
-def test_a_wanted_port_is_taken_when_it_is_free_and_given_up_when_it_is_not(
+def test_a_wanted_port_that_is_taken_is_replaced_by_another(
     broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
     other = EmbeddedBroker(tmp_path, ACCOUNT, port=broker.port)

@@ -1,4 +1,4 @@
-"""The phone's page over a till that is only a dictionary's worth of rules."""
+"""The checkout page over a fake of its port."""
 
 from __future__ import annotations
 
@@ -18,24 +18,30 @@ from werkzeug.wrappers import Response
 
 from sandbox import ports
 from sandbox.checkout_page import CARDS, create_page
-from sandbox.checkout_port import Purchase, Refused, Stage, SwitchedOff, UnknownPurchase
+from sandbox.checkout_port import (
+    CheckoutStatus,
+    LinkInactive,
+    PaymentRefused,
+    Purchase,
+    UnknownPurchase,
+)
 from sandbox.http_server import HttpServer
 
 PAYS, DECLINED, NO_FUNDS = (card.number for card in CARDS)
 OPEN = Purchase(
     session_id="cs_test_1",
-    stage=Stage.OPEN,
+    status=CheckoutStatus.OPEN,
     product="One play, Neon Racer",
-    amount=100,
+    unit_amount=100,
     currency="usd",
     quantity=2,
-    least=1,
-    most=4,
+    min_quantity=1,
+    max_quantity=4,
 )
 RECEIPT = "/receipt?session_id=cs_test_1"
 
 
-class FakeTill:
+class FakeCheckout:
     """One purchase of one link."""
 
     def __init__(self, purchase: Purchase = OPEN) -> None:
@@ -46,37 +52,39 @@ class FakeTill:
 
     def open(self, link_id: str) -> str:
         if link_id == "plink_off":
-            raise SwitchedOff("This cabinet takes no card payment at the moment.")
+            raise LinkInactive("This cabinet takes no card payment at the moment.")
         if link_id != "plink_1":
             raise UnknownPurchase
         return self.purchase.session_id
 
-    def look(self, session_id: str) -> Purchase:
+    def get(self, session_id: str) -> Purchase:
         if session_id != self.purchase.session_id:
             raise UnknownPurchase
         return self.purchase
 
-    def choose(self, session_id: str, quantity: int) -> Purchase:
-        self.purchase = replace(self.look(session_id), quantity=quantity)
+    def set_quantity(self, session_id: str, quantity: int) -> Purchase:
+        self.purchase = replace(self.get(session_id), quantity=quantity)
         return self.purchase
 
     def pay(self, session_id: str, card: str) -> Purchase:
         assert self.gate.wait(15)
         self.paid_with.append(card)
         if card != PAYS:
-            raise Refused("Your card was declined.")
-        self.purchase = replace(self.look(session_id), stage=Stage.PAID, receipt=RECEIPT)
+            raise PaymentRefused("Your card was declined.")
+        self.purchase = replace(
+            self.get(session_id), status=CheckoutStatus.COMPLETE, receipt=RECEIPT
+        )
         return self.purchase
 
 
 @pytest.fixture
-def till() -> FakeTill:
-    return FakeTill()
+def checkout() -> FakeCheckout:
+    return FakeCheckout()
 
 
 @pytest.fixture
-def page(till: FakeTill) -> FlaskClient:
-    return create_page(till).test_client()
+def page(checkout: FakeCheckout) -> FlaskClient:
+    return create_page(checkout).test_client()
 
 
 def pay(page: FlaskClient, **form: str) -> Any:
@@ -113,7 +121,7 @@ def test_every_total_within_the_bounds_is_on_the_page(page: FlaskClient) -> None
     assert json.loads(unescape(found[1])) == ["$1.00", "$2.00", "$3.00", "$4.00"]
 
 
-def test_it_asks_for_nothing_personal(page: FlaskClient) -> None:
+def test_the_form_has_no_personal_fields(page: FlaskClient) -> None:
     names = set(re.findall(r'name="(\w+)"', page.get("/session/cs_test_1").text))
     assert names - {"viewport", "robots", "theme"} == {"do", "card", "quantity"}
 
@@ -130,56 +138,58 @@ def test_nothing_is_fetched_from_elsewhere(page: FlaskClient) -> None:
         static.close()
 
 
-def test_a_product_is_text_and_never_markup(till: FakeTill, page: FlaskClient) -> None:
-    till.purchase = replace(OPEN, product='<script>"&')
+def test_a_product_is_text_and_never_markup(checkout: FakeCheckout, page: FlaskClient) -> None:
+    checkout.purchase = replace(OPEN, product='<script>"&')
     assert "&lt;script&gt;&#34;&amp;" in page.get("/session/cs_test_1").text
 
 
-@pytest.mark.parametrize(("wish", "quantity"), [("less", 1), ("more", 3)])
+@pytest.mark.parametrize(("action", "quantity"), [("less", 1), ("more", 3)])
 def test_without_a_script_each_tap_changes_the_quantity(
-    till: FakeTill, page: FlaskClient, wish: str, quantity: int
+    checkout: FakeCheckout, page: FlaskClient, action: str, quantity: int
 ) -> None:
-    answer = pay(page, do=wish, card=DECLINED)
+    answer = pay(page, do=action, card=DECLINED)
     assert answer.status_code == 303
-    assert till.purchase.quantity == quantity
+    assert checkout.purchase.quantity == quantity
     shown = page.get(answer.location).text
     assert f"Pay ${quantity}.00" in shown
     assert re.search(rf'value="{DECLINED}" checked', shown)
 
 
-@pytest.mark.parametrize(("wish", "quantity"), [("less", 1), ("more", 4)])
+@pytest.mark.parametrize(("action", "quantity"), [("less", 1), ("more", 4)])
 def test_taps_stop_at_the_bounds(
-    till: FakeTill, page: FlaskClient, wish: str, quantity: int
+    checkout: FakeCheckout, page: FlaskClient, action: str, quantity: int
 ) -> None:
-    till.purchase = replace(OPEN, quantity=quantity)
-    assert f'value="{wish}"' in page.get("/session/cs_test_1").text
+    checkout.purchase = replace(OPEN, quantity=quantity)
+    assert f'value="{action}"' in page.get("/session/cs_test_1").text
     assert re.search(
-        rf'value="{wish}"[^>]* disabled', page.get("/session/cs_test_1").text, re.DOTALL
+        rf'value="{action}"[^>]* disabled', page.get("/session/cs_test_1").text, re.DOTALL
     )
-    pay(page, do=wish)
-    assert till.purchase.quantity == quantity
+    pay(page, do=action)
+    assert checkout.purchase.quantity == quantity
 
 
-def test_one_fixed_quantity_has_no_buttons_to_change_it(till: FakeTill, page: FlaskClient) -> None:
-    till.purchase = replace(OPEN, quantity=1, most=1)
+def test_one_fixed_quantity_has_no_buttons_to_change_it(
+    checkout: FakeCheckout, page: FlaskClient
+) -> None:
+    checkout.purchase = replace(OPEN, quantity=1, max_quantity=1)
     assert 'class="step"' not in page.get("/session/cs_test_1").text
 
 
-def test_paying_goes_on_to_the_receipt(till: FakeTill, page: FlaskClient) -> None:
+def test_paying_goes_on_to_the_receipt(checkout: FakeCheckout, page: FlaskClient) -> None:
     answer = pay(page, quantity="3")
     assert (answer.status_code, answer.location) == (303, RECEIPT)
-    assert (till.purchase.quantity, till.paid_with) == (3, [PAYS])
+    assert (checkout.purchase.quantity, checkout.paid_with) == (3, [PAYS])
 
 
-def test_a_script_is_told_where_to_go_on(page: FlaskClient) -> None:
+def test_a_script_gets_the_address_to_go_to(page: FlaskClient) -> None:
     answer = ask(page)
     assert (answer.status_code, answer.json) == (200, {"redirect": RECEIPT})
 
 
 def test_a_link_without_a_redirect_shows_that_it_was_paid(
-    till: FakeTill, page: FlaskClient
+    checkout: FakeCheckout, page: FlaskClient
 ) -> None:
-    till.purchase = replace(OPEN, stage=Stage.PAID)
+    checkout.purchase = replace(OPEN, status=CheckoutStatus.COMPLETE)
     answer = pay(page)
     assert (answer.status_code, answer.location) == (303, "/session/cs_test_1")
     shown = page.get("/session/cs_test_1").text
@@ -188,12 +198,12 @@ def test_a_link_without_a_redirect_shows_that_it_was_paid(
 
 
 @pytest.mark.parametrize("card", [DECLINED, NO_FUNDS])
-def test_a_declined_card_is_told_of_next_to_the_button(page: FlaskClient, card: str) -> None:
+def test_a_decline_is_shown_next_to_the_button(page: FlaskClient, card: str) -> None:
     answer = pay(page, card=card)
     assert answer.status_code == 402
-    told = re.search(r'role="alert">([^<]*)</p>\s*<button class="pay"', answer.text)
-    assert told
-    assert told[1] == "Your card was declined."
+    alert = re.search(r'role="alert">([^<]*)</p>\s*<button class="pay"', answer.text)
+    assert alert
+    assert alert[1] == "Your card was declined."
     assert re.search(rf'value="{card}" checked', answer.text)
     again = ask(page, card=card)
     assert (again.status_code, again.json) == (402, {"error": "Your card was declined."})
@@ -201,64 +211,66 @@ def test_a_declined_card_is_told_of_next_to_the_button(page: FlaskClient, card: 
 
 @pytest.mark.parametrize("quantity", ["0", "5", "-1", "two", "1e1", "\u0663", "9" * 40, ""])
 def test_a_quantity_that_cannot_be_bought_pays_nothing(
-    till: FakeTill, page: FlaskClient, quantity: str
+    checkout: FakeCheckout, page: FlaskClient, quantity: str
 ) -> None:
     answer = ask(page, quantity=quantity)
     assert (answer.status_code, answer.json) == (402, {"error": "Choose 1 to 4."})
-    assert till.paid_with == []
+    assert checkout.paid_with == []
 
 
 @pytest.mark.parametrize("form", [{"card": ""}, {"card": "4242x"}, {"do": "steal"}, {"do": ""}])
 def test_a_form_that_is_no_payment_pays_nothing(
-    till: FakeTill, page: FlaskClient, form: dict[str, str]
+    checkout: FakeCheckout, page: FlaskClient, form: dict[str, str]
 ) -> None:
     assert ask(page, **form).json == {"error": "Choose a card, then tap Pay."}
-    assert till.paid_with == []
+    assert checkout.paid_with == []
 
 
-def test_a_link_that_is_switched_off_shows_its_message(page: FlaskClient) -> None:
+def test_an_inactive_link_shows_its_message(page: FlaskClient) -> None:
     answer = page.get("/plink_off")
     assert answer.status_code == 410
     assert "This cabinet takes no card payment at the moment." in answer.text
 
 
 @pytest.mark.parametrize("path", ["/plink_2", "/session/cs_test_2"])
-def test_what_is_not_there_is_said_to_be_so(page: FlaskClient, path: str) -> None:
+def test_an_unknown_link_or_session_is_not_found(page: FlaskClient, path: str) -> None:
     answer = page.get(path)
     assert answer.status_code == 404
     assert "Scan the code on the cabinet again." in answer.text
 
 
-def test_a_paid_session_says_so_and_leads_to_the_receipt(till: FakeTill, page: FlaskClient) -> None:
-    till.purchase = replace(OPEN, stage=Stage.PAID, receipt=RECEIPT)
+def test_a_paid_session_says_so_and_leads_to_the_receipt(
+    checkout: FakeCheckout, page: FlaskClient
+) -> None:
+    checkout.purchase = replace(OPEN, status=CheckoutStatus.COMPLETE, receipt=RECEIPT)
     shown = page.get("/session/cs_test_1").text
     assert "Already paid" in shown
     assert f'href="{RECEIPT}"' in shown
 
 
 def test_a_second_payment_goes_to_the_receipt_of_the_first(
-    till: FakeTill, page: FlaskClient
+    checkout: FakeCheckout, page: FlaskClient
 ) -> None:
     pay(page)
     answer = pay(page)
     assert (answer.status_code, answer.location) == (303, RECEIPT)
-    assert till.paid_with == [PAYS]
+    assert checkout.paid_with == [PAYS]
 
 
-def test_an_expired_session_says_that_nothing_was_charged(
-    till: FakeTill, page: FlaskClient
+def test_the_page_of_an_expired_session_says_that_nothing_was_charged(
+    checkout: FakeCheckout, page: FlaskClient
 ) -> None:
-    till.purchase = replace(OPEN, stage=Stage.EXPIRED)
+    checkout.purchase = replace(OPEN, status=CheckoutStatus.EXPIRED)
     assert "You were not charged." in page.get("/session/cs_test_1").text
     assert pay(page).location == "/session/cs_test_1"
-    assert till.paid_with == []
+    assert checkout.paid_with == []
 
 
 @pytest.mark.parametrize(("quantity", "shown"), [(1, "KWD\u00a01.500"), (4, "KWD\u00a06.000")])
 def test_three_decimals_are_shown(
-    till: FakeTill, page: FlaskClient, quantity: int, shown: str
+    checkout: FakeCheckout, page: FlaskClient, quantity: int, shown: str
 ) -> None:
-    till.purchase = replace(OPEN, currency="kwd", amount=1500, quantity=quantity)
+    checkout.purchase = replace(OPEN, currency="kwd", unit_amount=1500, quantity=quantity)
     assert f"Pay {shown}" in page.get("/session/cs_test_1").text
 
 
@@ -266,7 +278,7 @@ def test_three_decimals_are_shown(
 
 
 @pytest.fixture
-def address(till: FakeTill) -> Iterator[str]:
+def address(checkout: FakeCheckout) -> Iterator[str]:
     """Where the page is served, under /pay as in the sandbox."""
 
     def receipt(environ: Any, start_response: Any) -> Any:
@@ -275,14 +287,14 @@ def address(till: FakeTill) -> Iterator[str]:
         )
 
     listener = ports.listen("127.0.0.1", 0)
-    server = HttpServer(DispatcherMiddleware(receipt, {"/pay": create_page(till)}), listener, 4)
+    server = HttpServer(DispatcherMiddleware(receipt, {"/pay": create_page(checkout)}), listener, 4)
     server.start()
     yield f"http://127.0.0.1:{ports.port_of(listener)}"
-    till.gate.set()
+    checkout.gate.set()
     server.stop()
 
 
-def test_a_thumb_buys_three_plays(phone: Any, address: str, till: FakeTill) -> None:
+def test_a_player_buys_three_plays(phone: Any, address: str, checkout: FakeCheckout) -> None:
     phone.open(f"{address}/pay/plink_1")
     assert phone.text(".pay") == "Pay $2.00"
     phone.tap(".step[value=more]")
@@ -291,10 +303,10 @@ def test_a_thumb_buys_three_plays(phone: Any, address: str, till: FakeTill) -> N
         "$3.00",
         "Pay $3.00",
     ]
-    assert till.purchase.quantity == 2  # nothing is asked of the server before Pay
+    assert checkout.purchase.quantity == 2  # nothing is asked of the server before Pay
     phone.tap(".pay")
     phone.wait(lambda phone: phone.url.endswith(RECEIPT))
-    assert (till.purchase.quantity, till.paid_with) == (3, [PAYS])
+    assert (checkout.purchase.quantity, checkout.paid_with) == (3, [PAYS])
 
 
 def test_taps_stop_at_the_bounds_at_once(phone: Any, address: str) -> None:
@@ -306,7 +318,7 @@ def test_taps_stop_at_the_bounds_at_once(phone: Any, address: str) -> None:
 
 
 def test_a_declined_card_can_be_changed_for_another(
-    phone: Any, address: str, till: FakeTill
+    phone: Any, address: str, checkout: FakeCheckout
 ) -> None:
     phone.open(f"{address}/pay/plink_1")
     assert not phone.shows("#error")
@@ -319,25 +331,25 @@ def test_a_declined_card_can_be_changed_for_another(
     assert not phone.shows("#error")
     phone.tap(".pay")
     phone.wait(lambda phone: phone.url.endswith(RECEIPT))
-    assert till.paid_with == [DECLINED, PAYS]
+    assert checkout.paid_with == [DECLINED, PAYS]
 
 
 def test_paying_shows_that_it_is_under_way_and_pays_once(
-    phone: Any, address: str, till: FakeTill
+    phone: Any, address: str, checkout: FakeCheckout
 ) -> None:
-    till.gate.clear()
+    checkout.gate.clear()
     phone.open(f"{address}/pay/plink_1")
     phone.tap(".pay")
     assert phone.text(".pay") == "Paying\u2026"
     assert phone.run("return document.querySelector('.pay').ariaBusy") == "true"
     phone.tap(".pay")
     phone.tap(".step[value=more]")
-    till.gate.set()
+    checkout.gate.set()
     phone.wait(lambda phone: phone.url.endswith(RECEIPT))
-    assert (till.paid_with, till.purchase.quantity) == ([PAYS], 2)
+    assert (checkout.paid_with, checkout.purchase.quantity) == ([PAYS], 2)
 
 
-def test_it_works_without_a_script(phone: Any, address: str, till: FakeTill) -> None:
+def test_it_works_without_a_script(phone: Any, address: str, checkout: FakeCheckout) -> None:
     phone.block_scripts()
     phone.open(f"{address}/pay/plink_1")
     phone.tap(f".card:has([value='{NO_FUNDS}'])")
@@ -349,13 +361,18 @@ def test_it_works_without_a_script(phone: Any, address: str, till: FakeTill) -> 
     phone.tap(f".card:has([value='{PAYS}'])")
     phone.tap(".pay")
     phone.wait(lambda phone: phone.url.endswith(RECEIPT))
-    assert (till.purchase.quantity, till.paid_with) == (1, [NO_FUNDS, PAYS])
+    assert (checkout.purchase.quantity, checkout.paid_with) == (1, [NO_FUNDS, PAYS])
 
 
 @pytest.mark.parametrize(("width", "height"), [(360, 740), (320, 568)])
-def test_it_fits_a_phone(phone: Any, address: str, till: FakeTill, width: int, height: int) -> None:
-    till.purchase = replace(
-        OPEN, product="One play, Super Galaxy Defender Championship", currency="kwd", amount=1500
+def test_it_fits_a_phone(
+    phone: Any, address: str, checkout: FakeCheckout, width: int, height: int
+) -> None:
+    checkout.purchase = replace(
+        OPEN,
+        product="One play, Super Galaxy Defender Championship",
+        currency="kwd",
+        unit_amount=1500,
     )
     phone.resize(width, height)
     phone.open(f"{address}/pay/plink_1")
@@ -377,7 +394,7 @@ CONTRASTS = Path(__file__).with_name("contrasts.js")
 
 
 @pytest.mark.parametrize("path", ["plink_1", "plink_off"])
-def test_every_text_stands_out_from_its_ground(phone: Any, address: str, path: str) -> None:
+def test_every_text_has_enough_contrast(phone: Any, address: str, path: str) -> None:
     phone.open(f"{address}/pay/{path}")
     phone.run("document.querySelector('[hidden]')?.removeAttribute('hidden')")
     phone.run(

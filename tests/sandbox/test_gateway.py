@@ -17,7 +17,7 @@ NOW = 1_583_348_638.39
 
 
 class Recorder:
-    """A handler that keeps what it was called with and answers what it is told."""
+    """A handler that keeps what it was called with and returns ``answer``."""
 
     def __init__(self, answer: Any = None) -> None:
         self.answer = answer

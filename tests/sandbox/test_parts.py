@@ -1,4 +1,4 @@
-"""The small parts: ports, memory, the HTTP server, the sweeper, prices."""
+"""The small parts: ports, state, the HTTP server, the sweeper, prices."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_free_port_is_found_and_a_taken_one_is_refused_in_one_sentence() -> No
             ports.listen("127.0.0.1", taken)
 
 
-def test_a_port_of_before_is_taken_again_or_given_up_for_another() -> None:
+def test_the_port_of_the_last_run_is_taken_again_or_replaced_by_another() -> None:
     with ports.listen("127.0.0.1", 0) as first:
         before = ports.port_of(first)
         with ports.listen_again("127.0.0.1", before) as other:
@@ -46,15 +46,15 @@ def test_secrets_are_made_once_and_kept_private(tmp_path: Path) -> None:
     made = sandbox_state.load(tmp_path)
     sandbox_state.save(tmp_path, made)
     assert sandbox_state.load(tmp_path) == made
-    assert sandbox_state.fresh() != made
+    assert sandbox_state.new_state() != made
     assert [p.stat().st_mode & 0o777 for p in tmp_path.iterdir()] == [0o600]
 
 
 def test_a_file_that_others_could_read_is_not_written_into(tmp_path: Path) -> None:
-    (tmp_path / "memory.json.new").write_text("left by a crash")
-    (tmp_path / "memory.json.new").chmod(0o644)
-    sandbox_state.save(tmp_path, sandbox_state.fresh())
-    assert (tmp_path / "memory.json").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "state.json.new").write_text("left by a crash")
+    (tmp_path / "state.json.new").chmod(0o644)
+    sandbox_state.save(tmp_path, sandbox_state.new_state())
+    assert (tmp_path / "state.json").stat().st_mode & 0o777 == 0o600
 
 
 GOOD = {
@@ -81,52 +81,56 @@ GOOD = {
         json.dumps(GOOD | {"more": 1}),
     ],
 )
-def test_a_memory_that_cannot_be_read_is_named_and_kept(tmp_path: Path, text: str) -> None:
-    file = tmp_path / "memory.json"
+def test_a_state_that_cannot_be_read_is_named_and_kept(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "state.json"
     file.write_text(text, "latin-1")
-    with pytest.raises(sandbox_state.Unusable, match=r"memory\.json cannot be read .*: delete it"):
+    with pytest.raises(
+        sandbox_state.DataFolderUnusable, match=r"state\.json cannot be read .*: delete it"
+    ):
         sandbox_state.load(tmp_path)
     assert file.read_text("latin-1") == text
 
 
-def test_a_good_memory_is_read(tmp_path: Path) -> None:
-    (tmp_path / "memory.json").write_text(json.dumps(GOOD))
+def test_a_good_state_is_read(tmp_path: Path) -> None:
+    (tmp_path / "state.json").write_text(json.dumps(GOOD))
     assert sandbox_state.load(tmp_path).mqtt_port == 3
 
 
 def test_two_sandboxes_do_not_share_a_folder(tmp_path: Path) -> None:
     with (
-        sandbox_state.held(tmp_path),
-        pytest.raises(sandbox_state.Unusable, match="another sandbox uses"),
+        sandbox_state.locked(tmp_path),
+        pytest.raises(sandbox_state.DataFolderUnusable, match="another sandbox uses"),
     ):
-        sandbox_state.held(tmp_path).__enter__()
-    with sandbox_state.held(tmp_path):
+        sandbox_state.locked(tmp_path).__enter__()
+    with sandbox_state.locked(tmp_path):
         pass
 
 
-def test_what_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
-    (tmp_path / "memory.json.new").mkdir()  # nothing can be written where a folder is
-    with pytest.raises(sandbox_state.Unusable, match=rf"^{tmp_path} cannot be written to"):
-        sandbox_state.save(tmp_path, sandbox_state.fresh())
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "state.json.new").mkdir()  # nothing can be written where a folder is
+    with pytest.raises(
+        sandbox_state.DataFolderUnusable, match=rf"^{tmp_path} cannot be written to"
+    ):
+        sandbox_state.save(tmp_path, sandbox_state.new_state())
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(
-        sandbox_state.Unusable, match=r"cannot be written to .*choose another --data"
+        sandbox_state.DataFolderUnusable, match=r"cannot be written to .*choose another --data"
     ):
-        sandbox_state.held(tmp_path / "file" / "folder").__enter__()
+        sandbox_state.locked(tmp_path / "file" / "folder").__enter__()
 
 
 class Slow:
-    """An application that answers when it is told to."""
+    """An application that responds once ``go_on`` is set."""
 
     def __init__(self) -> None:
-        self.asked = threading.Event()
+        self.called = threading.Event()
         self.go_on = threading.Event()
 
     def __call__(self, _environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        self.asked.set()
+        self.called.set()
         self.go_on.wait(WAIT)
         start_response("200 OK", [("Content-Length", "2")])
         return [b"ok"]
@@ -140,7 +144,7 @@ def ended(connection: socket.socket) -> bool:
         return True
 
 
-def test_a_stopped_server_has_let_go_of_its_port_and_connections() -> None:
+def test_a_stopped_server_has_closed_its_port_and_connections() -> None:
     app = Slow()
     app.go_on.set()
     listener = ports.listen("127.0.0.1", 0)
@@ -156,20 +160,20 @@ def test_a_stopped_server_has_let_go_of_its_port_and_connections() -> None:
         socket.create_connection(("127.0.0.1", port), timeout=WAIT)
 
 
-def test_a_server_does_not_wait_for_ever_for_an_answer_that_is_being_made() -> None:
+def test_a_server_stops_although_a_response_is_still_being_made() -> None:
     app = Slow()
     listener = ports.listen("127.0.0.1", 0)
     server = HttpServer(app, listener, threads=2)
     server.start()
     with socket.create_connection(listener.getsockname(), timeout=WAIT) as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert app.asked.wait(WAIT)
-        server.stop(patience=0.01)
+        assert app.called.wait(WAIT)
+        server.stop(timeout=0.01)
         assert ended(client)
     app.go_on.set()
 
 
-def test_the_sweep_comes_again_even_after_one_that_failed(
+def test_a_failed_sweep_is_followed_by_the_next(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     swept = threading.Semaphore(0)
@@ -187,7 +191,7 @@ def test_the_sweep_comes_again_even_after_one_that_failed(
     assert "a sweep failed" in caplog.text
 
 
-def test_a_sweeper_that_waits_stops_at_once() -> None:
+def test_a_waiting_sweeper_stops_at_once() -> None:
     sweeper = Sweeper(lambda: pytest.fail("it swept"), seconds=3600)
     sweeper.start()
     sweeper.stop()
@@ -203,7 +207,7 @@ def test_a_sweeper_that_waits_stops_at_once() -> None:
         (1000, "krw", "\u20a91,000"),
         (1500, "kwd", "KWD\u00a01.500"),
         (250, "chf", "CHF\u00a02.50"),
-        (500, "isk", "ISK\u00a05.00"),  # Stripe counts it with decimals that it has not
+        (500, "isk", "ISK\u00a05.00"),  # Stripe counts it with decimals that do not exist
         (5, "usd", "$0.05"),
     ],
 )

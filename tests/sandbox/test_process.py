@@ -1,4 +1,4 @@
-"""``python -m sandbox`` as a process: what it prints, keeps, and leaves behind."""
+"""``python -m sandbox`` as a process: what it prints, stores, and leaves behind."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from stripe import StripeClient
 
 from sandbox.__main__ import main
-from sandbox.sandbox_state import Unusable
+from sandbox.sandbox_state import DataFolderUnusable
 from sandbox.server import Options, Sandbox
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +45,7 @@ def run(*arguments: str, module: str = "sandbox", **how: Any) -> subprocess.Pope
 
 
 class Running:
-    """A sandbox that has said that it is ready."""
+    """A sandbox that is ready."""
 
     def __init__(self, *arguments: str, **how: Any) -> None:
         self.process = run(*arguments, **how)
@@ -67,7 +67,7 @@ class Running:
 
 @pytest.fixture
 def sandbox() -> Iterator[Callable[..., Running]]:
-    """Starts sandboxes; what a test leaves running is ended."""
+    """Starts sandboxes, and stops those that a test leaves running."""
     started: list[Running] = []
 
     def start(*arguments: str, **how: Any) -> Running:
@@ -95,7 +95,7 @@ def gone(address: str) -> bool:
     return False
 
 
-def test_it_prints_one_line_and_interrupted_leaves_nothing_behind(
+def test_it_prints_one_line_and_after_an_interrupt_nothing_is_left(
     sandbox: Callable[..., Running],
 ) -> None:
     running = sandbox("--verbose")
@@ -115,12 +115,12 @@ def test_it_prints_one_line_and_interrupted_leaves_nothing_behind(
         assert not Path(f"/proc/{child}").exists()
 
 
-def test_a_terminals_interrupt_reaches_all_of_it_and_it_ends_well(
+def test_an_interrupt_from_a_terminal_stops_it_cleanly(
     sandbox: Callable[..., Running],
 ) -> None:
     running = sandbox(start_new_session=True)
     for child in running.children:
-        # The broker is not interrupted: the sandbox ends it when the cloud needs it no more.
+        # The broker is not interrupted: the sandbox stops it after the cloud.
         assert os.getpgid(int(child)) != running.process.pid
     os.killpg(running.process.pid, signal.SIGINT)
     status, out, log = running.end()
@@ -128,7 +128,7 @@ def test_a_terminals_interrupt_reaches_all_of_it_and_it_ends_well(
     assert "Traceback" not in log
 
 
-def test_a_killed_sandbox_takes_its_broker_along(
+def test_the_broker_of_a_killed_sandbox_ends_too(
     sandbox: Callable[..., Running], tmp_path: Path
 ) -> None:
     running = sandbox("--data", str(tmp_path))
@@ -159,22 +159,22 @@ def test_secrets_are_in_private_files_only_and_never_in_the_log(
     sandbox: Callable[..., Running], tmp_path: Path
 ) -> None:
     running = sandbox("--data", str(tmp_path), "--verbose")
-    told = json.loads((tmp_path / "sandbox.json").read_text())
-    assert running.ready.items() <= told.items()  # and so admin can make a cabinet's config
-    assert told["port"] == int(running.ready["api"].rpartition(":")[2])
+    written = json.loads((tmp_path / "sandbox.json").read_text())
+    assert running.ready.items() <= written.items()  # and so admin can make a cabinet's config
+    assert written["port"] == int(running.ready["api"].rpartition(":")[2])
     answer = requests.get(
         f"{running.ready['stripe']}/v1/prices",
-        headers={"Authorization": f"Bearer {told['stripe_key']}"},
+        headers={"Authorization": f"Bearer {written['stripe_key']}"},
         timeout=WAIT,
     )
     assert answer.status_code == 200
     for file in tmp_path.iterdir():
         content = file.read_bytes()
-        if any(told[name].encode() in content for name in SECRETS):
+        if any(written[name].encode() in content for name in SECRETS):
             assert stat.S_IMODE(file.stat().st_mode) == 0o600, file.name
     _, _, log = running.end()
     assert log
-    assert not [name for name in SECRETS if told[name] in log]
+    assert not [name for name in SECRETS if written[name] in log]
 
 
 def test_a_port_that_is_taken_is_one_sentence_and_status_1(tmp_path: Path) -> None:
@@ -197,16 +197,18 @@ def test_a_folder_that_cannot_be_used_is_one_sentence_and_status_1(tmp_path: Pat
     assert re.fullmatch(rf"{file} cannot be written to \(.*\): choose another --data\n", log)
 
 
-@pytest.mark.parametrize("name", ["ledger.db", "stripe.db", "memory.json"])
+@pytest.mark.parametrize("name", ["ledger.db", "stripe.db", "state.json"])
 def test_a_damaged_file_is_named_and_nothing_runs(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"nothing that was written here" * 100)
     sandbox = Sandbox(Options(data=tmp_path))
     threads = threading.active_count()
-    with pytest.raises(Unusable, match=rf"^{tmp_path}/{name} cannot be .*(delete it|move it)"):
+    with pytest.raises(
+        DataFolderUnusable, match=rf"^{tmp_path}/{name} cannot be .*(delete it|move it)"
+    ):
         sandbox.start()
     assert threading.active_count() == threads
-    if (tmp_path / "memory.json").exists() and name != "memory.json":
-        port = json.loads((tmp_path / "memory.json").read_text())["mqtt_port"]
+    if (tmp_path / "state.json").exists() and name != "state.json":
+        port = json.loads((tmp_path / "state.json").read_text())["mqtt_port"]
         assert gone(f"127.0.0.1:{port}")
 
 
@@ -246,12 +248,12 @@ def test_another_broker_is_used_when_one_is_named(
     sandbox: Callable[..., Running], tmp_path: Path
 ) -> None:
     broker = sandbox("--data", str(tmp_path / "one"))
-    told = json.loads((tmp_path / "one" / "sandbox.json").read_text())
-    running = sandbox("--data", str(tmp_path / "two"), "--mqtt", told["mqtt_url"])
+    written = json.loads((tmp_path / "one" / "sandbox.json").read_text())
+    running = sandbox("--data", str(tmp_path / "two"), "--mqtt", written["mqtt_url"])
     assert running.ready["mqtt"] == broker.ready["mqtt"]
     assert running.children == []
     here = json.loads((tmp_path / "two" / "sandbox.json").read_text())
-    assert here["mqtt_password"] == told["mqtt_password"]
+    assert here["mqtt_password"] == written["mqtt_password"]
 
 
 def config(text: str, key: str) -> str:

@@ -1,11 +1,12 @@
-"""A stand-in for Stripe's servers, faithful enough to develop against.
+"""A simulator of Stripe's servers, faithful enough to develop against.
 
-``StripeStandin`` holds the state and delivers the events, ``create_app`` serves the API.
+:class:`StripeSimulator` holds the state and delivers the events, :func:`create_app` serves the API.
+Nothing here imports the code that is tested against it.
 """
 
 from __future__ import annotations
 
 from sandbox.stripe_simulator.api import create_app
-from sandbox.stripe_simulator.simulator import StripeStandin
+from sandbox.stripe_simulator.simulator import StripeSimulator
 
-__all__ = ["StripeStandin", "create_app"]
+__all__ = ["StripeSimulator", "create_app"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sandbox.stripe_simulator import objects
+from sandbox.stripe_simulator.context import Context
 from sandbox.stripe_simulator.errors import Document, StripeError
 from sandbox.stripe_simulator.parameters import (
     AdjustableQuantity,
@@ -14,21 +15,20 @@ from sandbox.stripe_simulator.parameters import (
     ProductCreate,
     ProductData,
 )
-from sandbox.stripe_simulator.work import Work
 
 MOST_BY_DEFAULT = 99
 
 
-def create_product(work: Work, params: ProductCreate) -> Document:
-    product = _product(work, params)
+def create_product(context: Context, params: ProductCreate) -> Document:
+    product = _product(context, params)
     product["description"] = params.description
-    work.books.put(product)
-    work.emit("product.created", product)
+    context.transaction.put(product)
+    context.emit("product.created", product)
     return product
 
 
-def create_price(work: Work, params: PriceCreate) -> Document:
-    """A one-time price of a product, which may be made on the way."""
+def create_price(context: Context, params: PriceCreate) -> Document:
+    """A one-time price of a product, which the same call may create."""
     if params.product and params.product_data:
         raise StripeError(
             "You may only specify one of these parameters: product, product_data.",
@@ -36,17 +36,17 @@ def create_price(work: Work, params: PriceCreate) -> Document:
             param="product",
         )
     if params.product_data:
-        product = _product(work, params.product_data)
-        work.books.put(product)
-        work.emit("product.created", product)
+        product = _product(context, params.product_data)
+        context.transaction.put(product)
+        context.emit("product.created", product)
     elif params.product:
-        product = work.find("product", params.product, "product")
+        product = context.find("product", params.product, "product")
     else:
         raise StripeError(
             "Missing required param: product.", code="parameter_missing", param="product"
         )
     price = objects.price(
-        work.time,
+        context.time,
         product["id"],
         params.currency,
         params.unit_amount,
@@ -56,15 +56,15 @@ def create_price(work: Work, params: PriceCreate) -> Document:
         nickname=params.nickname,
         tax_behavior=params.tax_behavior,
     )
-    work.books.put(price)
-    work.emit("price.created", price)
+    context.transaction.put(price)
+    context.emit("price.created", price)
     return price
 
 
-def create_link(work: Work, params: LinkCreate) -> Document:
+def create_link(context: Context, params: LinkCreate) -> Document:
     items = [
-        _item(work, wanted, f"line_items[{place}]")
-        for place, wanted in enumerate(params.line_items)
+        _item(context, wanted, f"line_items[{index}]")
+        for index, wanted in enumerate(params.line_items)
     ]
     currencies = {item["currency"] for item in items} | {params.currency or items[0]["currency"]}
     if len(currencies) > 1:
@@ -86,15 +86,15 @@ def create_link(work: Work, params: LinkCreate) -> Document:
     if params.restrictions:
         limit = params.restrictions.completed_sessions.limit
         link["restrictions"] = {"completed_sessions": {"count": 0, "limit": limit}}
-    work.books.put(link)
+    context.transaction.put(link)
     for item in items:
-        work.books.put(item, parent=link["id"])
-    work.emit("payment_link.created", link)
+        context.transaction.put(item, parent=link["id"])
+    context.emit("payment_link.created", link)
     return link
 
 
-def update_link(work: Work, link_id: str, params: LinkUpdate) -> Document:
-    before = work.find("payment_link", link_id, "payment_link")
+def update_link(context: Context, link_id: str, params: LinkUpdate) -> Document:
+    before = context.find("payment_link", link_id, "payment_link")
     link = dict(before)
     given = params.model_fields_set
     for name in ("active", "submit_type"):
@@ -121,17 +121,17 @@ def update_link(work: Work, link_id: str, params: LinkUpdate) -> Document:
         count = ((link["restrictions"] or {}).get("completed_sessions") or {"count": 0})["count"]
         limit = params.restrictions.completed_sessions.limit
         link["restrictions"] = {"completed_sessions": {"count": count, "limit": limit}}
-    for place, wanted in enumerate(params.line_items):
-        name = f"line_items[{place}]"
-        item = work.find("item", wanted.id, f"{name}[id]")
-        if item not in work.books.children(link_id, "item"):
+    for index, wanted in enumerate(params.line_items):
+        name = f"line_items[{index}]"
+        item = context.find("item", wanted.id, f"{name}[id]")
+        if item not in context.transaction.children(link_id, "item"):
             raise StripeError(f"{wanted.id} is not an item of this payment link", param=name)
         if wanted.adjustable_quantity:
             item["adjustable_quantity"] = _adjustable(wanted.adjustable_quantity)
-        price = work.find("price", item["price"], name)
-        work.books.put(with_quantity(item, price, wanted.quantity or item["quantity"]))
-    work.books.put(link)
-    work.emit("payment_link.updated", link, before)
+        price = context.find("price", item["price"], name)
+        context.transaction.put(with_quantity(item, price, wanted.quantity or item["quantity"]))
+    context.transaction.put(link)
+    context.emit("payment_link.updated", link, before)
     return link
 
 
@@ -142,15 +142,15 @@ def with_quantity(item: Document, price: Document, quantity: int) -> Document:
 
 
 def merged(old: dict[str, str], change: dict[str, str] | str) -> dict[str, str]:
-    """Stripe's way with metadata: an empty value takes a key away, empty metadata takes all."""
+    """Stripe's update of metadata: an empty value removes its key, empty metadata removes all."""
     if isinstance(change, str):
         return {}
     return {key: value for key, value in (old | change).items() if value != ""}
 
 
-def _product(work: Work, data: ProductData) -> Document:
+def _product(context: Context, data: ProductData) -> Document:
     return objects.product(
-        work.time,
+        context.time,
         data.name,
         active=data.active,
         metadata=data.metadata,
@@ -159,8 +159,8 @@ def _product(work: Work, data: ProductData) -> Document:
     )
 
 
-def _item(work: Work, wanted: LinkItem, param: str) -> Document:
-    price = work.find("price", wanted.price, f"{param}[price]")
+def _item(context: Context, wanted: LinkItem, param: str) -> Document:
+    price = context.find("price", wanted.price, f"{param}[price]")
     if not price["active"]:
         raise StripeError(
             "The price specified is inactive. This field only accepts active prices.",
@@ -175,7 +175,7 @@ def _item(work: Work, wanted: LinkItem, param: str) -> Document:
                 "adjustable_quantity.",
                 param=f"{param}[quantity]",
             )
-    product = work.find("product", price["product"], f"{param}[price]")
+    product = context.find("product", price["product"], f"{param}[price]")
     return objects.item(price, product["name"], wanted.quantity, adjustable)
 
 

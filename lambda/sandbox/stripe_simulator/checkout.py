@@ -1,4 +1,4 @@
-"""What the checkout page needs: Stripe's hosted page without its looks."""
+"""What the checkout page does with a session: Stripe's hosted page, without its HTML."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from sandbox.stripe_simulator import payments
+from sandbox.stripe_simulator.context import Context
 from sandbox.stripe_simulator.errors import Document
-from sandbox.stripe_simulator.work import Work
 
 NO_LONGER_ACTIVE = "This link is no longer active."
 
@@ -22,7 +22,7 @@ class NotFound(CheckoutError):
 
 
 class LinkInactive(CheckoutError):
-    """The link is switched off; the message is what its owner says about it."""
+    """The link is inactive; the message is its owner's ``inactive_message``, or Stripe's."""
 
 
 class AlreadyPaid(CheckoutError):
@@ -30,7 +30,7 @@ class AlreadyPaid(CheckoutError):
 
 
 class SessionExpired(CheckoutError):
-    """The session was open for a day, or was ended."""
+    """The session was open for a day, or was expired by a call."""
 
 
 class QuantityRefused(CheckoutError):
@@ -48,7 +48,7 @@ class Declined(CheckoutError):
 
 
 @dataclass(frozen=True)
-class Line:
+class LineItem:
     """One thing that is bought. Amounts in the currency's smallest unit."""
 
     name: str
@@ -65,7 +65,7 @@ class Session:
     """A Checkout Session for the page. Amounts in the currency's smallest unit.
 
     ``status``: ``open``, ``complete`` or ``expired``. ``redirect_url`` is where a complete session
-    goes on to, with its id filled in; without one, ``message`` is what the page says at the end.
+    leads, with its id filled in; without one, the page shows ``message`` at the end.
     """
 
     id: str
@@ -73,39 +73,39 @@ class Session:
     status: str
     payment_status: str
     currency: str
-    lines: tuple[Line, ...]
+    line_items: tuple[LineItem, ...]
     amount_subtotal: int
     amount_total: int
     redirect_url: str | None
     message: str | None
 
     @property
-    def line(self) -> Line:
-        """The line whose quantity the player can change, or else the first."""
-        return next((line for line in self.lines if line.adjustable), self.lines[0])
+    def item(self) -> LineItem:
+        """The line item whose quantity the player can change, or else the first."""
+        return next((item for item in self.line_items if item.adjustable), self.line_items[0])
 
 
 class Checkout:
-    """Opens, shows and pays Checkout Sessions. ``work`` begins a transaction."""
+    """Opens, reads and pays Checkout Sessions; ``begin`` begins a transaction for each call."""
 
-    def __init__(self, work: Callable[[], AbstractContextManager[Work]]) -> None:
-        self._work = work
+    def __init__(self, begin: Callable[[], AbstractContextManager[Context]]) -> None:
+        self._begin = begin
 
     def open_session(self, link_id: str, client_reference_id: str | None = None) -> Session:
         """A new session of a link. Raises :class:`NotFound` or :class:`LinkInactive`."""
-        with self._work() as work:
-            link = work.books.get("payment_link", link_id)
+        with self._begin() as context:
+            link = context.transaction.get("payment_link", link_id)
             if link is None:
                 raise NotFound("There is no such payment link.")
             if not link["active"]:
                 raise LinkInactive(link["inactive_message"] or NO_LONGER_ACTIVE)
-            session = payments.open_session(work, link, client_reference_id)
-            return _view(work, session)
+            session = payments.open_session(context, link, client_reference_id)
+            return _view(context, session)
 
     def get(self, session_id: str) -> Session:
         """The session as it is now. Raises :class:`NotFound`."""
-        with self._work() as work:
-            return _view(work, _find(work, session_id))
+        with self._begin() as context:
+            return _view(context, _find(context, session_id))
 
     def set_quantity(self, session_id: str, quantity: int) -> Session:
         """The open session with another quantity of what can be adjusted.
@@ -113,16 +113,16 @@ class Checkout:
         Raises :class:`NotFound`, :class:`AlreadyPaid`, :class:`SessionExpired` or
         :class:`QuantityRefused`.
         """
-        with self._work() as work:
-            session = _open(work, session_id)
-            items = work.books.children(session_id, "item")
-            item = next((one for one in items if (_range(one, items) or (1, 0))[1]), None)
-            if item is None:
-                raise QuantityRefused("The quantity cannot be changed.")
-            least, most = _range(item, items) or (1, 1)
-            if not least <= quantity <= most:
-                raise QuantityRefused(f"The quantity must be from {least} to {most}.")
-            return _view(work, payments.set_quantity(work, session, item, quantity))
+        with self._begin() as context:
+            session = _open(context, session_id)
+            items = context.transaction.children(session_id, "item")
+            for item in items:
+                if bounds := _range(item, items):
+                    least, most = bounds
+                    if not least <= quantity <= most:
+                        raise QuantityRefused(f"The quantity must be from {least} to {most}.")
+                    return _view(context, payments.set_quantity(context, session, item, quantity))
+        raise QuantityRefused("The quantity cannot be changed.")
 
     def pay(self, session_id: str, card_number: str, email: str | None = None) -> Session:
         """Pays an open session with a test card and returns it complete.
@@ -130,37 +130,37 @@ class Checkout:
         Raises :class:`NotFound`, :class:`AlreadyPaid`, :class:`SessionExpired` or
         :class:`Declined`; after the last the session is still open.
         """
-        with self._work() as work:
-            session = _open(work, session_id)
-            decline = payments.pay(work, session, card_number, email or None)
+        with self._begin() as context:
+            session = _open(context, session_id)
+            decline = payments.pay(context, session, card_number, email or None)
             if decline is None:
-                return _view(work, _find(work, session_id))
+                return _view(context, _find(context, session_id))
         raise Declined(decline.code, decline.decline_code, decline.message)
 
     def expire(self, session_id: str) -> Session:
-        """Ends an open session."""
-        with self._work() as work:
-            session = _open(work, session_id)
-            return _view(work, payments.expire(work, session))
+        """Expires an open session."""
+        with self._begin() as context:
+            session = _open(context, session_id)
+            return _view(context, payments.expire(context, session))
 
     def expire_overdue(self) -> None:
-        """Does what only time does: sessions expire after a day, holds after a week."""
-        with self._work() as work:
-            payments.expire_overdue(work)
+        """Expires what is due: sessions after a day, holds after a week."""
+        with self._begin() as context:
+            payments.expire_overdue(context)
 
 
-def _find(work: Work, session_id: str) -> Document:
-    session = work.books.get("checkout.session", session_id)
+def _find(context: Context, session_id: str) -> Document:
+    session = context.transaction.get("checkout.session", session_id)
     if session is None:
         raise NotFound("There is no such checkout session.")
     return session
 
 
-def _open(work: Work, session_id: str) -> Document:
-    session = _find(work, session_id)
+def _open(context: Context, session_id: str) -> Document:
+    session = _find(context, session_id)
     if session["status"] == "complete":
         raise AlreadyPaid("This has been paid already. You were not charged again.")
-    if session["status"] == "expired" or session["expires_at"] <= work.now:
+    if session["status"] == "expired" or session["expires_at"] <= context.now:
         raise SessionExpired("This checkout has expired. Scan the code again to start a new one.")
     return session
 
@@ -175,16 +175,16 @@ def _range(item: Document, items: list[Document]) -> tuple[int, int] | None:
     return least, adjustable["maximum"]
 
 
-def _view(work: Work, session: Document) -> Session:
-    link = work.find("payment_link", session["payment_link"], "payment_link")
-    items = work.books.children(session["id"], "item")
-    lines = []
+def _view(context: Context, session: Document) -> Session:
+    link = context.find("payment_link", session["payment_link"], "payment_link")
+    items = context.transaction.children(session["id"], "item")
+    line_items = []
     for item in items:
-        price = work.find("price", item["price"], "price")
+        price = context.find("price", item["price"], "price")
         bounds = _range(item, items)
         least, most = bounds or (item["quantity"], item["quantity"])
-        lines.append(
-            Line(
+        line_items.append(
+            LineItem(
                 name=item["description"],
                 unit_amount=price["unit_amount"],
                 quantity=item["quantity"],
@@ -196,14 +196,14 @@ def _view(work: Work, session: Document) -> Session:
         )
     redirect = session["success_url"]
     confirmation = link["after_completion"].get("hosted_confirmation") or {}
-    overdue = session["status"] == "open" and session["expires_at"] <= work.now
+    overdue = session["status"] == "open" and session["expires_at"] <= context.now
     return Session(
         id=session["id"],
         link_id=link["id"],
         status="expired" if overdue else session["status"],
         payment_status=session["payment_status"],
         currency=session["currency"],
-        lines=tuple(lines),
+        line_items=tuple(line_items),
         amount_subtotal=session["amount_subtotal"],
         amount_total=session["amount_total"],
         redirect_url=redirect and redirect.replace("{CHECKOUT_SESSION_ID}", session["id"]),

@@ -1,4 +1,4 @@
-"""Stripe's error answers. Source: Stripe's API reference, "Errors" and "Error codes"."""
+"""Stripe's error responses. Source: Stripe's API reference, "Errors" and "Error codes"."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ Document = dict[str, Any]  # a Stripe object as it goes over the wire
 
 
 class StripeError(Exception):
-    """An answer that is not 200. ``more`` are further fields of the error object."""
+    """A response that is not 200. ``more`` are further fields of the error object."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class StripeError(Exception):
         self._body.update(more)
 
     def body(self) -> Document:
-        """The whole answer, as JSON."""
+        """The body of the response."""
         return {"error": self._body}
 
 
@@ -43,5 +43,5 @@ def missing(kind: str, id: str, param: str) -> StripeError:
 
 
 def unexpected_state(message: str, intent: Document) -> StripeError:
-    """400: the PaymentIntent's status does not allow it. The intent is in the error, as it is."""
+    """400: the PaymentIntent's status does not allow it. The error contains the intent."""
     return StripeError(message, code="payment_intent_unexpected_state", payment_intent=intent)

@@ -1,4 +1,4 @@
-"""Switches for the API's own failures, for tests and the demo."""
+"""Failures of the API on demand, for tests and the demo."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Kind = Literal["error", "timeout", "hang"]
 
 @dataclass(frozen=True)
 class Failure:
-    """What the next ``count`` calls do whose method and path begin so.
+    """What happens to the next ``count`` calls whose method and path begin with these.
 
-    ``error``: 500, nothing happened. ``timeout``: the call takes effect, its answer comes
-    ``seconds`` later. ``hang``: nothing happens for ``seconds``, then 500.
+    ``error``: 500, without an effect. ``timeout``: the call takes effect, its response comes
+    ``seconds`` later. ``hang``: no effect, and 500 after ``seconds``.
     """
 
     kind: Kind
@@ -28,43 +28,43 @@ class Failure:
 
 
 class Failures:
-    """The failures that are still to come, in the order in which they were added."""
+    """The failures to be injected, in the order in which they were added."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._coming: list[Failure] = []
-        self._released = threading.Event()
+        self._pending: list[Failure] = []
+        self._stopped = threading.Event()
 
     @property
-    def coming(self) -> tuple[Failure, ...]:
-        """What is still to come."""
+    def pending(self) -> tuple[Failure, ...]:
+        """The failures that have not happened yet."""
         with self._lock:
-            return tuple(self._coming)
+            return tuple(self._pending)
 
     def add(self, failure: Failure) -> None:
         with self._lock:
-            self._coming.append(failure)
+            self._pending.append(failure)
 
     def clear(self) -> None:
         with self._lock:
-            self._coming.clear()
+            self._pending.clear()
 
     def take(self, method: str, path: str) -> Failure | None:
-        """The failure that this call has to suffer, if any; it is counted."""
+        """The failure for this call, if any; its count goes down by one."""
         with self._lock:
-            for place, failure in enumerate(self._coming):
+            for index, failure in enumerate(self._pending):
                 if failure.matches(method, path):
                     if failure.count > 1:
-                        self._coming[place] = replace(failure, count=failure.count - 1)
+                        self._pending[index] = replace(failure, count=failure.count - 1)
                     else:
-                        del self._coming[place]
+                        del self._pending[index]
                     return failure
         return None
 
     def wait(self, failure: Failure) -> None:
-        """Keeps a caller waiting; ends at once when the stand-in stops."""
-        self._released.wait(failure.seconds)
+        """Delays a call by the failure's seconds; returns at once when the simulator stops."""
+        self._stopped.wait(failure.seconds)
 
     def stop(self) -> None:
-        """Lets every caller go that is kept waiting."""
-        self._released.set()
+        """Ends all delays."""
+        self._stopped.set()

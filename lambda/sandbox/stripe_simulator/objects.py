@@ -1,7 +1,7 @@
 """Stripe's objects, as Stripe sends them when nothing is expanded.
 
-Fields and their order follow Stripe's API description. Fields that no cabinet needs have the value
-that Stripe gives to those who do not use them.
+Fields and their order follow Stripe's API description. Fields of features that no cabinet uses have
+Stripe's defaults.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from sandbox.stripe_simulator.errors import Document
 from sandbox.stripe_simulator.ids import new_id, new_secret
 
-# The version that stripe-python 16.1 asks for.
+# The version that stripe-python 16.1 requests.
 API_VERSION = "2026-10-28.endive"
 
 SESSION_SECONDS = 24 * 3600

@@ -1,16 +1,14 @@
-"""What each call of the API takes, and Stripe's errors for everything else.
+"""The parameters of each call of the API.
 
-Names and types are from Stripe's API description. What Stripe takes and the stand-in does not is
-refused as unknown, so that nothing is silently ignored.
+Names and types are from Stripe's API description. A parameter that Stripe has and the simulator has
+not is refused as unknown, so that nothing is silently ignored.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 
-import qs_codec
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -18,13 +16,10 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    ValidationError,
 )
 from pydantic_core import PydanticCustomError
 
-from sandbox.stripe_simulator.errors import StripeError
-
-LARGEST_AMOUNT = 99_999_999  # Stripe takes eight digits
+from sandbox.stripe_simulator.currencies import LARGEST_AMOUNT
 
 
 def _whole(value: object) -> object:
@@ -281,83 +276,3 @@ class EventList(CreatedListing):
     delivery_success: Flag | None = None
     type: Filled | None = None
     types: Annotated[list[Filled], Field(max_length=20)] | None = None
-
-
-P = TypeVar("P", bound=Parameters)
-
-
-def decode(form: str) -> dict[str, Any]:
-    """A form body or query string as nested hashes and arrays of strings."""
-    decoded = qs_codec.decode(form, qs_codec.DecodeOptions(depth=8, list_limit=100))
-    return {str(key): value for key, value in decoded.items()}
-
-
-def parse(model: type[P], raw: Mapping[str, Any]) -> P:
-    """``raw`` as ``model``, or Stripe's error for the first parameter that is wrong."""
-    try:
-        return model.model_validate(raw)
-    except ValidationError as error:
-        raise _first_error(error) from None
-
-
-def _first_error(error: ValidationError) -> StripeError:
-    mistakes = error.errors(include_url=False)
-    unknown = [m for m in mistakes if m["type"] == "extra_forbidden"]
-    if unknown:
-        names = [_name(mistake["loc"]) for mistake in unknown]
-        return StripeError(
-            f"Received unknown parameter{'s' if len(names) > 1 else ''}: {', '.join(names)}",
-            code="parameter_unknown",
-            param=names[0],
-        )
-    mistake = mistakes[0]
-    name = _name(mistake["loc"])
-    kind, value = mistake["type"], mistake["input"]
-    limits = mistake.get("ctx", {})
-    match kind:
-        case "missing":
-            return StripeError(
-                f"Missing required param: {name}.", code="parameter_missing", param=name
-            )
-        case "whole":
-            return StripeError(mistake["msg"], code="parameter_invalid_integer", param=name)
-        case "greater_than_equal":
-            return StripeError(
-                f"This value must be greater than or equal to {limits['ge']}.",
-                code="parameter_invalid_integer",
-                param=name,
-            )
-        case "less_than_equal":
-            return StripeError(
-                f"This value must be less than or equal to {limits['le']}.",
-                code="parameter_invalid_integer",
-                param=name,
-            )
-        case "string_too_short":
-            return StripeError(
-                f"You passed an empty string for '{name}'. We assume empty values are an attempt "
-                "to unset a parameter; however this parameter cannot be unset.",
-                code="parameter_invalid_empty",
-                param=name,
-            )
-        case "string_too_long":
-            return StripeError(
-                f"Invalid string: must be at most {limits['max_length']} characters", param=name
-            )
-        case "literal_error":
-            return StripeError(f"Invalid {name}: must be one of {limits['expected']}", param=name)
-        case "string_type":
-            return StripeError(f"Invalid string: {value}", param=name)
-        case "list_type":
-            return StripeError("Invalid array", param=name)
-        case "model_type" | "model_attributes_type" | "dict_type":
-            return StripeError("Invalid object", param=name)
-        case _:
-            return StripeError(mistake["msg"], param=name)
-
-
-def _name(place: tuple[int | str, ...]) -> str:
-    """Stripe's name of a parameter, as in ``line_items[0][price]``."""
-    # A union's places also name the member that was tried, as in Range or list[...]: leave it out.
-    words = [str(word) for word in place if isinstance(word, int) or re.fullmatch(r"[a-z_]+", word)]
-    return words[0] + "".join(f"[{word}]" for word in words[1:])

@@ -1,4 +1,4 @@
-"""Checkout Sessions, PaymentIntents, charges and refunds: how money is held, taken, given back.
+"""Checkout Sessions, PaymentIntents, charges and refunds: holding, capturing and returning money.
 
 open session ── pay ──▶ complete, unpaid, a hold  ── capture ──▶ paid
      │                          └── cancel ──▶ unpaid, nothing charged
@@ -8,17 +8,14 @@ open session ── pay ──▶ complete, unpaid, a hold  ── capture ─�
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-
-from cloud.core import money
-from sandbox.stripe_simulator import objects
+from sandbox.stripe_simulator import currencies, objects
+from sandbox.stripe_simulator.cards import CARDS, INCORRECT_NUMBER, Decline, digits_of
 from sandbox.stripe_simulator.catalogue import merged, with_quantity
+from sandbox.stripe_simulator.context import Context
 from sandbox.stripe_simulator.errors import Document, StripeError, unexpected_state
 from sandbox.stripe_simulator.ids import new_id
-from sandbox.stripe_simulator.parameters import LARGEST_AMOUNT, Cancel, Capture, RefundCreate
+from sandbox.stripe_simulator.parameters import Cancel, Capture, RefundCreate
 from sandbox.stripe_simulator.store import Page
-from sandbox.stripe_simulator.work import Work
 
 _CANCELABLE = (
     "requires_payment_method",
@@ -29,68 +26,47 @@ _CANCELABLE = (
 )
 
 
-@dataclass(frozen=True)
-class Decline:
-    """Why a card was not charged, in Stripe's codes; ``message`` is for the player."""
-
-    code: str
-    decline_code: str | None
-    message: str
-
-
-# The cards of the stand-in, as in Stripe's "Testing" page. A number that is none of them never
-# becomes a payment method, so no PaymentIntent hears of it.
-CARDS: dict[str, Decline | None] = {
-    "4242424242424242": None,
-    "4000000000000002": Decline("card_declined", "generic_decline", "Your card was declined."),
-    "4000000000009995": Decline(
-        "card_declined", "insufficient_funds", "Your card has insufficient funds."
-    ),
-}
-INCORRECT_NUMBER = Decline("incorrect_number", None, "Your card number is incorrect.")
-
-
-def open_session(work: Work, link: Document, reference: str | None) -> Document:
+def open_session(context: Context, link: Document, reference: str | None) -> Document:
     """A new Checkout Session, as each visit of a link makes one."""
-    items = work.books.children(link["id"], "item")
+    items = context.transaction.children(link["id"], "item")
     amount = sum(item["amount_total"] for item in items)
-    session = objects.session(work.time, link, amount, reference)
-    work.books.put(session)
+    session = objects.session(context.time, link, amount, reference)
+    context.transaction.put(session)
     for item in items:
-        work.books.put(item | {"id": new_id("li")}, parent=session["id"])
+        context.transaction.put(item | {"id": new_id("li")}, parent=session["id"])
     return session
 
 
-def set_quantity(work: Work, session: Document, item: Document, quantity: int) -> Document:
+def set_quantity(context: Context, session: Document, item: Document, quantity: int) -> Document:
     """The open session with another quantity of one of its items."""
-    price = work.find("price", item["price"], "price")
-    work.books.put(with_quantity(item, price, quantity))
-    amount = sum(one["amount_total"] for one in work.books.children(session["id"], "item"))
+    price = context.find("price", item["price"], "price")
+    context.transaction.put(with_quantity(item, price, quantity))
+    amount = sum(one["amount_total"] for one in context.transaction.children(session["id"], "item"))
     session = session | {"amount_subtotal": amount, "amount_total": amount}
-    work.books.put(session)
+    context.transaction.put(session)
     return session
 
 
-def pay(work: Work, session: Document, card_number: str, email: str | None) -> Decline | None:
-    """Tries a card on an open session; returns why it was declined, or ``None`` if it was not."""
-    digits = re.sub(r"[\s-]", "", card_number)
+def pay(context: Context, session: Document, card_number: str, email: str | None) -> Decline | None:
+    """Pays an open session with a card; returns why it was declined, or ``None``."""
+    digits = digits_of(card_number)
     refusal = amount_refused(session["amount_total"], session["currency"])
     if refusal:
         return refusal
     if digits not in CARDS:
         return INCORRECT_NUMBER
-    link = work.find("payment_link", session["payment_link"], "payment_link")
-    intent = _intent_of(work, session, link)
+    link = context.find("payment_link", session["payment_link"], "payment_link")
+    intent = _intent_of(context, session, link)
     decline = CARDS[digits]
-    charge = objects.charge(work.time, intent, digits[-4:], email)
+    charge = objects.charge(context.time, intent, digits[-4:], email)
     if decline:
-        _failed(work, intent, charge, decline)
+        _failed(context, intent, charge, decline)
     else:
-        _succeeded(work, session, link, intent, charge, email)
+        _succeeded(context, session, link, intent, charge, email)
     return decline
 
 
-def expire(work: Work, session: Document) -> Document:
+def expire(context: Context, session: Document) -> Document:
     """Ends an open session; a PaymentIntent that it has made is cancelled."""
     if session["status"] != "open":
         raise StripeError(
@@ -98,17 +74,17 @@ def expire(work: Work, session: Document) -> Document:
             f"Session has a status of {session['status']}."
         )
     session = session | {"status": "expired"}
-    work.books.put(session)
-    work.emit("checkout.session.expired", session)
+    context.transaction.put(session)
+    context.emit("checkout.session.expired", session)
     if session["payment_intent"]:
-        intent = work.find("payment_intent", session["payment_intent"], "payment_intent")
-        _cancel(work, intent, "expired")
+        intent = context.find("payment_intent", session["payment_intent"], "payment_intent")
+        _cancel(context, intent, "expired")
     return session
 
 
-def capture(work: Work, intent_id: str, params: Capture) -> Document:
-    """Charges a hold, or a part of it; the rest goes back to the card."""
-    intent = work.find("payment_intent", intent_id, "intent")
+def capture(context: Context, intent_id: str, params: Capture) -> Document:
+    """Captures a hold, or a part of it; the rest returns to the card."""
+    intent = context.find("payment_intent", intent_id, "intent")
     if intent["status"] != "requires_capture":
         why = (
             "it has already been captured."
@@ -117,8 +93,8 @@ def capture(work: Work, intent_id: str, params: Capture) -> Document:
             "following statuses may be captured: requires_capture."
         )
         raise unexpected_state(f"This PaymentIntent could not be captured because {why}", intent)
-    charge = work.find("charge", intent["latest_charge"], "latest_charge")
-    if work.now >= charge["payment_method_details"]["card"]["capture_before"]:
+    charge = context.find("charge", intent["latest_charge"], "latest_charge")
+    if context.now >= charge["payment_method_details"]["card"]["capture_before"]:
         raise StripeError(
             "The charge cannot be captured: its authorization has expired.",
             code="charge_expired_for_capture",
@@ -133,28 +109,28 @@ def capture(work: Work, intent_id: str, params: Capture) -> Document:
             param="amount_to_capture",
         )
     if amount < capturable:
-        _check_step(amount, intent["currency"], "amount_to_capture")
+        _check_divisible(amount, intent["currency"], "amount_to_capture")
     before, charge = charge, charge | {"captured": True, "amount_captured": amount}
-    _give_back(work, charge, capturable - amount)
+    _add_refund(context, charge, capturable - amount)
     intent |= {
         "status": "succeeded",
         "amount_capturable": 0,
         "amount_received": amount,
         "metadata": _metadata(intent, params.metadata),
     }
-    work.books.put(charge)
-    work.books.put(intent)
-    session = session_of(work, intent_id)
+    context.transaction.put(charge)
+    context.transaction.put(intent)
+    session = session_of(context, intent_id)
     if session:
-        work.books.put(session | {"payment_status": "paid"})
-    work.emit("charge.captured", charge, before)
-    work.emit("payment_intent.succeeded", intent)
+        context.transaction.put(session | {"payment_status": "paid"})
+    context.emit("charge.captured", charge, before)
+    context.emit("payment_intent.succeeded", intent)
     return intent
 
 
-def cancel(work: Work, intent_id: str, params: Cancel) -> Document:
-    """Gives a hold up."""
-    intent = work.find("payment_intent", intent_id, "intent")
+def cancel(context: Context, intent_id: str, params: Cancel) -> Document:
+    """Cancels a hold."""
+    intent = context.find("payment_intent", intent_id, "intent")
     if intent["status"] not in _CANCELABLE:
         raise unexpected_state(
             f"You cannot cancel this PaymentIntent because it has a status of {intent['status']}. "
@@ -162,19 +138,19 @@ def cancel(work: Work, intent_id: str, params: Cancel) -> Document:
             f"{', '.join(_CANCELABLE)}.",
             intent,
         )
-    session = session_of(work, intent_id)
+    session = session_of(context, intent_id)
     if session and session["status"] == "open":
         raise unexpected_state(
             "You cannot cancel this PaymentIntent because its Checkout Session is open: expire "
             f"the Checkout Session {session['id']} instead.",
             intent,
         )
-    return _cancel(work, intent, params.cancellation_reason)
+    return _cancel(context, intent, params.cancellation_reason)
 
 
-def refund(work: Work, params: RefundCreate) -> Document:
-    """Gives a charge back, or a part of it."""
-    charge = _charge_to_refund(work, params)
+def refund(context: Context, params: RefundCreate) -> Document:
+    """Refunds a charge, or a part of it."""
+    charge = _charge_to_refund(context, params)
     rest = charge["amount"] - charge["amount_refunded"]
     if rest == 0:
         raise StripeError(
@@ -182,103 +158,99 @@ def refund(work: Work, params: RefundCreate) -> Document:
         )
     amount = rest if params.amount is None else params.amount
     if amount > rest:
-        currency = charge["currency"]
+        wanted, unrefunded = (
+            currencies.formatted(value, charge["currency"]) for value in (amount, rest)
+        )
         raise StripeError(
-            f"Refund amount ({money.text(amount, currency)}) is greater than unrefunded amount on "
-            f"charge ({money.text(rest, currency)})",
+            f"Refund amount ({wanted}) is greater than unrefunded amount on charge ({unrefunded})",
             code="amount_too_large",
             param="amount",
         )
     if amount < rest:
-        _check_step(amount, charge["currency"], "amount")
+        _check_divisible(amount, charge["currency"], "amount")
     before = dict(charge)
-    made = _give_back(work, charge, amount, params.reason, _metadata({}, params.metadata))
-    work.books.put(charge)
-    work.emit("refund.created", made)
-    work.emit("charge.refunded", charge, before)
+    made = _add_refund(context, charge, amount, params.reason, _metadata({}, params.metadata))
+    context.transaction.put(charge)
+    context.emit("refund.created", made)
+    context.emit("charge.refunded", charge, before)
     return made
 
 
-def expire_overdue(work: Work) -> None:
-    """Does what only time does: sessions expire after a day, holds after a week."""
-    sessions, _ = work.books.select(
+def expire_overdue(context: Context) -> None:
+    """Expires what is due: sessions after a day, holds after a week."""
+    sessions, _ = context.transaction.select(
         "checkout.session",
         [
             ("json_extract(body, '$.status') = ?", "open"),
-            ("json_extract(body, '$.expires_at') <= ?", work.time),
+            ("json_extract(body, '$.expires_at') <= ?", context.time),
         ],
         Page(limit=100),
     )
     for session in sessions:
-        expire(work, session)
-    charges, _ = work.books.select(
+        expire(context, session)
+    charges, _ = context.transaction.select(
         "charge",
         [
             ("NOT json_extract(body, '$.captured') AND json_extract(body, '$.status') = ?",
              "succeeded"),
             ("NOT json_extract(body, '$.refunded') AND json_extract(body, "
-             "'$.payment_method_details.card.capture_before') <= ?", work.time),
+             "'$.payment_method_details.card.capture_before') <= ?", context.time),
         ],
         Page(limit=100),
     )  # fmt: skip
     for charge in charges:
-        intent = work.find("payment_intent", charge["payment_intent"], "payment_intent")
-        _cancel(work, intent, "automatic", "expired_uncaptured_charge")
+        intent = context.find("payment_intent", charge["payment_intent"], "payment_intent")
+        _cancel(context, intent, "automatic", "expired_uncaptured_charge")
 
 
-def session_of(work: Work, intent_id: str) -> Document | None:
+def session_of(context: Context, intent_id: str) -> Document | None:
     """The Checkout Session that made a PaymentIntent."""
     where = [("json_extract(body, '$.payment_intent') = ?", intent_id)]
-    found, _ = work.books.select("checkout.session", where, Page(limit=1))
-    return found[0] if found else None
+    sessions, _ = context.transaction.select("checkout.session", where, Page(limit=1))
+    return sessions[0] if sessions else None
 
 
 def amount_refused(amount: int, currency: str) -> Decline | None:
     """Stripe's refusal of an amount that cannot be charged, or ``None``."""
     code = currency.upper()
-    least = money.MINIMUM.get(code, 1)
+    least, divisor = currencies.minimum_charge(currency), currencies.divisor(currency)
     if amount < least:
-        return Decline(
-            "amount_too_small", None, f"Amount must be at least {money.text(least, code)}"
-        )
-    if amount > LARGEST_AMOUNT:
-        return Decline(
-            "amount_too_large", None, f"Amount must be no more than {LARGEST_AMOUNT} {code}"
-        )
-    if amount % money.step(code):
-        return Decline(
-            "parameter_invalid_integer",
-            None,
-            f"Amounts in {code} must be divisible by {money.step(code)}.",
-        )
+        message = f"Amount must be at least {currencies.formatted(least, currency)}"
+        return Decline("amount_too_small", None, message)
+    if amount > currencies.LARGEST_AMOUNT:
+        message = f"Amount must be no more than {currencies.LARGEST_AMOUNT} {code}"
+        return Decline("amount_too_large", None, message)
+    if amount % divisor:
+        message = f"Amounts in {code} must be divisible by {divisor}."
+        return Decline("parameter_invalid_integer", None, message)
     return None
 
 
-def _check_step(amount: int, currency: str, param: str) -> None:
-    step = money.step(currency)
-    if amount % step:
+def _check_divisible(amount: int, currency: str, param: str) -> None:
+    divisor = currencies.divisor(currency)
+    if amount % divisor:
         raise StripeError(
-            f"Amounts in {currency.upper()} must be divisible by {step}.",
+            f"Amounts in {currency.upper()} must be divisible by {divisor}.",
             code="parameter_invalid_integer",
             param=param,
         )
 
 
-def _intent_of(work: Work, session: Document, link: Document) -> Document:
+def _intent_of(context: Context, session: Document, link: Document) -> Document:
     """The session's PaymentIntent, made when the player first confirms."""
     amount = session["amount_total"]
     if session["payment_intent"]:
-        intent = work.find("payment_intent", session["payment_intent"], "payment_intent")
+        intent = context.find("payment_intent", session["payment_intent"], "payment_intent")
         return intent | {"amount": amount}
-    intent = objects.payment_intent(work.time, link, amount)
-    work.books.put(intent)
+    intent = objects.payment_intent(context.time, link, amount)
+    context.transaction.put(intent)
     session["payment_intent"] = intent["id"]
-    work.books.put(session)
-    work.emit("payment_intent.created", intent)
+    context.transaction.put(session)
+    context.emit("payment_intent.created", intent)
     return intent
 
 
-def _failed(work: Work, intent: Document, charge: Document, decline: Decline) -> None:
+def _failed(context: Context, intent: Document, charge: Document, decline: Decline) -> None:
     charge |= {
         "paid": False,
         "status": "failed",
@@ -304,14 +276,14 @@ def _failed(work: Work, intent: Document, charge: Document, decline: Decline) ->
             "type": "card_error",
         },
     }
-    work.books.put(charge)
-    work.books.put(intent)
-    work.emit("charge.failed", charge)
-    work.emit("payment_intent.payment_failed", intent)
+    context.transaction.put(charge)
+    context.transaction.put(intent)
+    context.emit("charge.failed", charge)
+    context.emit("payment_intent.payment_failed", intent)
 
 
 def _succeeded(
-    work: Work,
+    context: Context,
     session: Document,
     link: Document,
     intent: Document,
@@ -339,22 +311,22 @@ def _succeeded(
     }
     if intent["capture_method"] == "manual":
         intent |= {"status": "requires_capture", "amount_capturable": amount}
-        news = "payment_intent.amount_capturable_updated"
+        type = "payment_intent.amount_capturable_updated"
     else:
         charge |= {"captured": True, "amount_captured": amount}
         intent |= {"status": "succeeded", "amount_received": amount}
         session["payment_status"] = "paid"
-        news = "payment_intent.succeeded"
+        type = "payment_intent.succeeded"
     for document in (charge, intent, session):
-        work.books.put(document)
-    work.emit("charge.succeeded", charge)
-    work.emit(news, intent)
-    work.emit("checkout.session.completed", session)
-    _count_completed(work, link)
+        context.transaction.put(document)
+    context.emit("charge.succeeded", charge)
+    context.emit(type, intent)
+    context.emit("checkout.session.completed", session)
+    _count_completed(context, link)
 
 
-def _count_completed(work: Work, link: Document) -> None:
-    """Switches a link off that may be paid only so many times."""
+def _count_completed(context: Context, link: Document) -> None:
+    """DeliverySettings a link off that may be paid only so many times."""
     if not link["restrictions"]:
         return
     sessions = dict(link["restrictions"]["completed_sessions"])
@@ -363,53 +335,53 @@ def _count_completed(work: Work, link: Document) -> None:
     link = link | {"restrictions": {"completed_sessions": sessions}}
     if sessions["count"] >= sessions["limit"]:
         link["active"] = False
-    work.books.put(link)
+    context.transaction.put(link)
     if link["active"] != before["active"]:
-        work.emit("payment_link.updated", link, before)
+        context.emit("payment_link.updated", link, before)
 
 
 def _cancel(
-    work: Work, intent: Document, reason: str | None, refund_reason: str | None = None
+    context: Context, intent: Document, reason: str | None, refund_reason: str | None = None
 ) -> Document:
     held = intent["status"] == "requires_capture"
     intent |= {
         "status": "canceled",
         "amount_capturable": 0,
-        "canceled_at": work.time,
+        "canceled_at": context.time,
         "cancellation_reason": reason,
     }
-    work.books.put(intent)
+    context.transaction.put(intent)
     if held:
-        charge = work.find("charge", intent["latest_charge"], "latest_charge")
+        charge = context.find("charge", intent["latest_charge"], "latest_charge")
         before = dict(charge)
-        _give_back(work, charge, charge["amount"], refund_reason)
-        work.books.put(charge)
-        work.emit("charge.refunded", charge, before)
-    work.emit("payment_intent.canceled", intent)
+        _add_refund(context, charge, charge["amount"], refund_reason)
+        context.transaction.put(charge)
+        context.emit("charge.refunded", charge, before)
+    context.emit("payment_intent.canceled", intent)
     return intent
 
 
-def _give_back(
-    work: Work,
+def _add_refund(
+    context: Context,
     charge: Document,
     amount: int,
     reason: str | None = None,
     metadata: dict[str, str] | None = None,
 ) -> Document:
-    """Books ``amount`` of a charge as given back.
+    """Transaction ``amount`` of a charge as given back.
 
     Stripe does so for what was never captured, too: ``amount_refunded`` counts the rest of a
     partial capture and a hold that was given up.
     """
-    made = objects.refund(work.time, charge, amount, reason, metadata)
+    made = objects.refund(context.time, charge, amount, reason, metadata)
     if amount:
-        work.books.put(made)
+        context.transaction.put(made)
     charge["amount_refunded"] += amount
     charge["refunded"] = charge["amount_refunded"] == charge["amount"]
     return made
 
 
-def _charge_to_refund(work: Work, params: RefundCreate) -> Document:
+def _charge_to_refund(context: Context, params: RefundCreate) -> Document:
     if not params.charge and not params.payment_intent:
         raise StripeError(
             "One of the following params should be provided for this request: payment_intent or "
@@ -418,15 +390,15 @@ def _charge_to_refund(work: Work, params: RefundCreate) -> Document:
             param="payment_intent",
         )
     if params.charge:
-        charge = work.find("charge", params.charge, "charge")
-        intent = work.find("payment_intent", charge["payment_intent"], "payment_intent")
+        charge = context.find("charge", params.charge, "charge")
+        intent = context.find("payment_intent", charge["payment_intent"], "payment_intent")
         if params.payment_intent and params.payment_intent != intent["id"]:
             raise StripeError(
                 f"Charge {charge['id']} is not a charge of {params.payment_intent}.",
                 param="charge",
             )
     else:
-        intent = work.find("payment_intent", params.payment_intent or "", "payment_intent")
+        intent = context.find("payment_intent", params.payment_intent or "", "payment_intent")
     if intent["status"] == "requires_capture":
         raise StripeError(
             f"This uncaptured Charge was created by a PaymentIntent ({intent['id']}). You must "
@@ -438,7 +410,7 @@ def _charge_to_refund(work: Work, params: RefundCreate) -> Document:
             f"This PaymentIntent ({intent['id']}) does not have a successful charge to refund.",
             param="payment_intent",
         )
-    return work.find("charge", intent["latest_charge"], "charge")
+    return context.find("charge", intent["latest_charge"], "charge")
 
 
 def _metadata(document: Document, change: dict[str, str] | str | None) -> dict[str, str]:

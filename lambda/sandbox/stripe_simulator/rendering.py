@@ -1,4 +1,4 @@
-"""From what is stored to what is sent: addresses, prices in line items, and ``expand``."""
+"""From stored objects to responses: addresses, prices in line items, and ``expand``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from sandbox.stripe_simulator import objects
 from sandbox.stripe_simulator.errors import Document, StripeError
-from sandbox.stripe_simulator.store import Books, Page
+from sandbox.stripe_simulator.store import Page, Transaction
 
 DEEPEST = 4  # Stripe expands no further
 
@@ -18,7 +18,7 @@ _REFERENCES = {
     "payment_link": "payment_link",
     "product": "product",
 }
-# Lists that are left out unless they are asked for.
+# Lists that are left out unless they are expanded.
 _LISTS = {
     ("payment_link", "line_items"): "/v1/payment_links/{}/line_items",
     ("checkout.session", "line_items"): "/v1/checkout/sessions/{}/line_items",
@@ -26,8 +26,8 @@ _LISTS = {
 }
 
 
-def render(books: Books, document: Document, public_url: str) -> Document:
-    """The object as Stripe sends it when nothing is to be expanded."""
+def render(transaction: Transaction, document: Document, public_url: str) -> Document:
+    """The object as Stripe sends it when nothing is expanded."""
     sent = dict(document)
     match document["object"]:
         case "payment_link":
@@ -35,14 +35,19 @@ def render(books: Books, document: Document, public_url: str) -> Document:
         case "checkout.session" if document["status"] == "open":
             sent["url"] = f"{public_url}/pay/session/{document['id']}"
         case "item":
-            sent["price"] = books.get("price", document["price"])
+            sent["price"] = transaction.get("price", document["price"])
         case "event":
-            sent["pending_webhooks"] = books.waiting(document["id"])
+            sent["pending_webhooks"] = transaction.pending_webhooks(document["id"])
     return sent
 
 
-def expand(books: Books, sent: Document, paths: Iterable[str], public_url: str) -> Document:
-    """``sent`` with what ``paths`` name put in, as in ``payment_intent.latest_charge``."""
+def expand(
+    transaction: Transaction, sent: Document, paths: Iterable[str], public_url: str
+) -> Document:
+    """``sent`` with the objects at ``paths`` in the place of their ids.
+
+    A path is like ``payment_intent.latest_charge``.
+    """
     for path in paths:
         names = path.split(".")
         if len(names) > DEEPEST:
@@ -50,41 +55,43 @@ def expand(books: Books, sent: Document, paths: Iterable[str], public_url: str) 
                 f"You cannot expand more than {DEEPEST} levels of a property. Property: {path}",
                 param="expand",
             )
-        sent = _expand(books, sent, names, path, public_url)
+        sent = _expand(transaction, sent, names, path, public_url)
     return sent
 
 
 def list_of(
-    books: Books,
+    transaction: Transaction,
     url: str,
-    found: tuple[list[Document], bool],
+    page: tuple[list[Document], bool],
     public_url: str,
 ) -> Document:
     """A page of a list as Stripe sends it."""
-    data, has_more = found
-    return objects.listing(url, [render(books, one, public_url) for one in data], has_more)
+    data, has_more = page
+    return objects.listing(url, [render(transaction, one, public_url) for one in data], has_more)
 
 
-def _expand(books: Books, sent: Document, names: list[str], path: str, public_url: str) -> Document:
+def _expand(
+    transaction: Transaction, sent: Document, names: list[str], path: str, public_url: str
+) -> Document:
     if not names:
         return sent
     name, rest = names[0], names[1:]
 
     def further(inner: Document) -> Document:
-        return _expand(books, inner, rest, path, public_url)
+        return _expand(transaction, inner, rest, path, public_url)
 
     if sent["object"] == "list":
         if name != "data":
             raise _cannot(path)
         return sent | {"data": [further(one) for one in sent["data"]]}
     if (sent["object"], name) in _LISTS:
-        inner = sent.get(name) or _list(books, sent, name, public_url)
+        inner = sent.get(name) or _list(transaction, sent, name, public_url)
         return sent | {name: further(inner)}
-    return sent | {name: _reference(books, sent, name, path, public_url, further)}
+    return sent | {name: _reference(transaction, sent, name, path, public_url, further)}
 
 
 def _reference(
-    books: Books,
+    transaction: Transaction,
     sent: Document,
     name: str,
     path: str,
@@ -96,19 +103,19 @@ def _reference(
         return None
     if isinstance(value, dict) and "object" in value:
         return further(value)
-    inner = books.get(_REFERENCES[name], str(value)) if name in _REFERENCES else None
+    inner = transaction.get(_REFERENCES[name], str(value)) if name in _REFERENCES else None
     if inner is None:
         raise _cannot(path)
-    return further(render(books, inner, public_url))
+    return further(render(transaction, inner, public_url))
 
 
-def _list(books: Books, sent: Document, name: str, public_url: str) -> Document:
+def _list(transaction: Transaction, sent: Document, name: str, public_url: str) -> Document:
     url = _LISTS[sent["object"], name].format(sent["id"])
     if name == "refunds":
         where = [("json_extract(body, '$.charge') = ?", sent["id"])]
-        return list_of(books, url, books.select("refund", where, Page()), public_url)
-    items = books.children(sent["id"], "item")
-    return list_of(books, url, (items, False), public_url)
+        return list_of(transaction, url, transaction.select("refund", where, Page()), public_url)
+    items = transaction.children(sent["id"], "item")
+    return list_of(transaction, url, (items, False), public_url)
 
 
 def _cannot(path: str) -> StripeError:

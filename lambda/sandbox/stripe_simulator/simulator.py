@@ -1,4 +1,4 @@
-"""Puts the stand-in together and runs its one thread."""
+"""Builds the simulator's parts and runs its one thread."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sandbox.stripe_simulator.checkout import Checkout
+from sandbox.stripe_simulator.context import Context
 from sandbox.stripe_simulator.failures import Failures
 from sandbox.stripe_simulator.store import Store
 from sandbox.stripe_simulator.webhooks import Deliveries
-from sandbox.stripe_simulator.work import Work
 
 log = logging.getLogger(__name__)
 
-UPKEEP_SECONDS = 30.0
+EXPIRY_SECONDS = 30.0
 
 
-class StripeStandin:
+class StripeSimulator:
     """Stripe's servers on one machine: the state in ``directory``, one key, one endpoint.
 
     ``public_url`` is where phones reach the checkout page, ``webhook_url`` where events go; both
-    may be set later, when the ports are known. Until then events wait.
+    may be set later, when the ports are known. Until then events are queued.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class StripeStandin:
         self.store = Store(directory / "stripe.db")
         self.deliveries = Deliveries(self.store, webhook_secret, webhook_url, clock)
         self.failures = Failures()
-        self.checkout = Checkout(self.work)
+        self.checkout = Checkout(self.begin)
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
 
@@ -54,50 +54,50 @@ class StripeStandin:
     @webhook_url.setter
     def webhook_url(self, url: str | None) -> None:
         self.deliveries.url = url
-        self.deliveries.news.set()
+        self.deliveries.wake.set()
 
     @contextmanager
-    def work(self, request_id: str = "", key: str = "") -> Iterator[Work]:
-        """One transaction, with all that the rules need."""
-        with self.store.change() as books:
-            yield Work(
-                books,
+    def begin(self, request_id: str = "", idempotency_key: str = "") -> Iterator[Context]:
+        """Begins a transaction for one request; it is committed unless the block raises."""
+        with self.store.transaction() as transaction:
+            yield Context(
+                transaction,
                 self.clock(),
                 self.public_url.rstrip("/"),
-                self.deliveries.announce,
+                self.deliveries.enqueue,
                 request_id,
-                key,
+                idempotency_key,
             )
 
     def start(self) -> None:
-        """Starts to deliver; what an earlier run left undelivered goes first."""
-        with self.store.change() as books:
-            books.let_go(self.clock())
-        self._thread = threading.Thread(target=self._run, name="stripe-standin", daemon=True)
+        """Starts the deliveries, beginning with what an earlier run left undelivered."""
+        with self.store.transaction() as transaction:
+            transaction.release_held(self.clock())
+        self._thread = threading.Thread(target=self._run, name="stripe-simulator", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Stops delivering and closes the file; undelivered events go on after the next start."""
+        """Stops the deliveries and closes the file; the next start resumes them."""
         self._stopping.set()
         self.failures.stop()
         self.deliveries.stop()
         if self._thread:
-            # It may wait for an endpoint that does not answer, and touches the file no more.
+            # It may be waiting for an endpoint that does not answer; it no longer uses the file.
             self._thread.join(timeout=2.0)
         self.store.close()
 
     def _run(self) -> None:
-        upkeep = 0.0
+        next_expiry = 0.0
         while not self._stopping.is_set():
-            self.deliveries.news.clear()
+            self.deliveries.wake.clear()
             pause: float | None = None
             try:
-                if time.monotonic() >= upkeep:
+                if time.monotonic() >= next_expiry:
                     self.checkout.expire_overdue()
-                    upkeep = time.monotonic() + UPKEEP_SECONDS
+                    next_expiry = time.monotonic() + EXPIRY_SECONDS
                 pause = self.deliveries.deliver_due()
             except Exception:
-                log.exception("the deliveries of the Stripe stand-in go on in a second")
+                log.exception("the Stripe simulator's deliveries failed: next try in a second")
                 pause = 1.0
-            left = max(0.0, upkeep - time.monotonic())
-            self.deliveries.news.wait(left if pause is None else min(pause, left))
+            left = max(0.0, next_expiry - time.monotonic())
+            self.deliveries.wake.wait(left if pause is None else min(pause, left))

@@ -1,7 +1,7 @@
-"""The stand-in's state, kept in one SQLite file: Stripe's objects, answers and deliveries.
+"""The simulator's state in one SQLite file: Stripe's objects, stored responses and deliveries.
 
-Every change is one transaction under one lock, so the rules need no care for what happens at the
-same time. Objects are kept as Stripe sends them, with ids where Stripe could expand.
+Transactions run one after the other under one lock, so the rules never see each other's changes
+half made. Objects are kept as Stripe sends them, with ids where Stripe could expand.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,7 @@ CREATE INDEX IF NOT EXISTS objects_by_kind ON objects (kind, seq);
 CREATE INDEX IF NOT EXISTS objects_by_parent ON objects (parent, kind) WHERE parent != '';
 CREATE INDEX IF NOT EXISTS objects_by_intent ON objects (json_extract(body, '$.payment_intent'));
 CREATE INDEX IF NOT EXISTS objects_by_link ON objects (json_extract(body, '$.payment_link'));
-CREATE TABLE IF NOT EXISTS answers (
+CREATE TABLE IF NOT EXISTS responses (
     key TEXT PRIMARY KEY,
     path TEXT NOT NULL,
     params TEXT NOT NULL,
@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS answers (
     request_id TEXT NOT NULL,
     created REAL NOT NULL
 );
-CREATE INDEX IF NOT EXISTS answers_by_age ON answers (created);
+CREATE INDEX IF NOT EXISTS responses_by_age ON responses (created);
 CREATE TABLE IF NOT EXISTS deliveries (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     event TEXT NOT NULL,
@@ -53,8 +53,8 @@ CREATE INDEX IF NOT EXISTS deliveries_by_event ON deliveries (event);
 
 
 @dataclass(frozen=True)
-class Answer:
-    """An answer that is given again to the same idempotency key. ``params`` is a fingerprint."""
+class StoredResponse:
+    """The response that an idempotency key replays. ``params`` is a fingerprint."""
 
     key: str
     path: str
@@ -67,9 +67,9 @@ class Answer:
 
 @dataclass(frozen=True)
 class Delivery:
-    """One copy of an event on its way to the endpoint. Times in seconds since the epoch.
+    """One copy of an event for the endpoint. Times in seconds since the epoch.
 
-    ``state``: ``pending`` (sent when due), ``held`` (waits for another event to go first),
+    ``state``: ``pending`` (sent when due), ``held`` (until another event has been sent),
     ``delivered``, ``failed`` (never sent again).
     """
 
@@ -83,15 +83,15 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Page:
-    """Which part of a list is asked for; newest first. ``limit`` is from 1 to 100."""
+    """Which part of a list is requested; newest first. ``limit`` is from 1 to 100."""
 
     limit: int = 10
     starting_after: str = ""
     ending_before: str = ""
 
 
-class Books:
-    """What can be read and written inside one transaction."""
+class Transaction:
+    """Reads and writes within one transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._run = connection.execute
@@ -143,44 +143,44 @@ class Books:
             order = "ASC"
         query = ["SELECT body FROM objects WHERE", " AND ".join(conditions), "ORDER BY seq", order]
         rows = self._run(" ".join([*query, "LIMIT ?"]), (*values, page.limit + 1)).fetchall()
-        found = [_document(body) for (body,) in rows[: page.limit]]
+        documents = [_document(body) for (body,) in rows[: page.limit]]
         if order == "ASC":
-            found.reverse()
-        return found, len(rows) > page.limit
+            documents.reverse()
+        return documents, len(rows) > page.limit
 
-    # Answers by idempotency key
+    # Responses by idempotency key
 
-    def answer(self, key: str) -> Answer | None:
-        """The stored answer for an idempotency key."""
-        row = self._run("SELECT * FROM answers WHERE key = ?", (key,)).fetchone()
-        return None if row is None else Answer(*row)
+    def response(self, key: str) -> StoredResponse | None:
+        """The stored response for an idempotency key."""
+        row = self._run("SELECT * FROM responses WHERE key = ?", (key,)).fetchone()
+        return None if row is None else StoredResponse(*row)
 
-    def keep(self, answer: Answer, forget_before: float) -> None:
-        """Stores an answer and forgets those that are older than ``forget_before``."""
-        self._run("DELETE FROM answers WHERE created < ?", (forget_before,))
+    def put_response(self, response: StoredResponse, expired_before: float) -> None:
+        """Stores a response and deletes those created before ``expired_before``."""
+        self._run("DELETE FROM responses WHERE created < ?", (expired_before,))
         self._run(
-            "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO responses VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
-                answer.key,
-                answer.path,
-                answer.params,
-                answer.status,
-                answer.body,
-                answer.request_id,
-                answer.created,
+                response.key,
+                response.path,
+                response.params,
+                response.status,
+                response.body,
+                response.request_id,
+                response.created,
             ),
         )
 
     # Deliveries
 
-    def send(self, event: str, state: str, due: float, now: float) -> None:
-        """Notes one copy of an event that is to be delivered."""
+    def add_delivery(self, event: str, state: str, due: float, now: float) -> None:
+        """Queues one copy of an event."""
         self._run(
             "INSERT INTO deliveries (event, state, tries, first, due) VALUES (?, ?, 0, ?, ?)",
             (event, state, now, due),
         )
 
-    def due(self, now: float, limit: int) -> list[Delivery]:
+    def due_deliveries(self, now: float, limit: int) -> list[Delivery]:
         """The deliveries that are due, oldest first: at most ``limit`` events, all their copies."""
         rows = self._run(
             "SELECT * FROM deliveries WHERE state = 'pending' AND due <= ?1 AND event IN "
@@ -190,31 +190,31 @@ class Books:
         )
         return [Delivery(*row) for row in rows]
 
-    def next_due(self) -> float | None:
+    def next_delivery_due(self) -> float | None:
         """When the next delivery is due, or ``None``."""
         (due,) = self._run("SELECT MIN(due) FROM deliveries WHERE state = 'pending'").fetchone()
         return None if due is None else float(due)
 
-    def tried(self, delivery: Delivery, state: str, due: float) -> None:
-        """Notes an attempt and what comes next."""
+    def record_attempt(self, delivery: Delivery, state: str, due: float) -> None:
+        """Counts an attempt and stores the state after it."""
         self._run(
             "UPDATE deliveries SET state = ?, tries = tries + 1, due = ? WHERE seq = ?",
             (state, due, delivery.seq),
         )
 
-    def held(self) -> bool:
-        """Whether a delivery waits for another event to go first."""
+    def has_held(self) -> bool:
+        """Whether a delivery is held until another event has been sent."""
         return self._run("SELECT 1 FROM deliveries WHERE state = 'held'").fetchone() is not None
 
-    def let_go(self, now: float) -> None:
+    def release_held(self, now: float) -> None:
         """Makes the held deliveries due."""
         self._run(
             "UPDATE deliveries SET state = 'pending', due = MAX(due, ?) WHERE state = 'held'",
             (now,),
         )
 
-    def waiting(self, event: str) -> int:
-        """1 while the endpoint has not had the event, else 0: Stripe's ``pending_webhooks``."""
+    def pending_webhooks(self, event: str) -> int:
+        """Stripe's field of that name: 1 while a copy is still to be delivered, else 0."""
         row = self._run(
             "SELECT 1 FROM deliveries WHERE event = ? AND state IN ('pending', 'held')", (event,)
         ).fetchone()
@@ -222,33 +222,40 @@ class Books:
 
 
 class Store:
-    """Opens ``path`` and hands out transactions."""
+    """Opens the database at ``path``. Raises ``sqlite3.Error`` where it cannot be used."""
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        # A power cut may cost the last payments of a sandbox, never the file.
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-        self._connection.executescript(_SCHEMA)
+        with ExitStack() as on_failure:
+            connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            # A file that is no database is opened without complaint: only its first use fails.
+            on_failure.callback(connection.close)
+            # A power cut may cost the last payments of a sandbox, never the file.
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.executescript(_SCHEMA)
+            on_failure.pop_all()
+        self._connection = connection
 
     @contextmanager
-    def change(self) -> Iterator[Books]:
-        """One transaction: all of it is stored when the block ends, nothing if it raises."""
+    def transaction(self) -> Iterator[Transaction]:
+        """Commits when the block ends; rolls back if it raises."""
         with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                yield Books(self._connection)
+                yield Transaction(self._connection)
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                # An error such as a full disk may have rolled it back already.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
 
     @contextmanager
-    def look(self) -> Iterator[Books]:
+    def read(self) -> Iterator[Transaction]:
         """For reading only."""
         with self._lock:
-            yield Books(self._connection)
+            yield Transaction(self._connection)
 
     def close(self) -> None:
         """Closes the file."""

@@ -1,12 +1,12 @@
-"""Delivers events to the endpoint, signed, from a thread of its own, again until it says 2xx.
+"""Delivers events to the endpoint, signed, from a thread of its own, and retries until a 2xx.
 
-    event ── announce ──▶ pending ── 2xx ──▶ delivered
-                            │  ▲
-                            └──┘ anything else: after 1 s, 2 s, 4 s … 30 min, each a quarter more
-                                 or less; after 3 h it is failed
+    event ── enqueue ──▶ pending ── 2xx ──▶ delivered
+                           │  ▲
+                           └──┘ anything else: retried after 1 s, 2 s, 4 s … 30 min, each ± 25 %;
+                                failed after 3 h
 
-Stripe itself waits minutes before it tries again and goes on for days; the start is faster here so
-that a person at the demo sees the second try.
+Stripe itself begins with minutes and goes on for days; here the first retries come early, so that
+they can be watched in the demo.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ import requests
 
 from sandbox.stripe_simulator.errors import Document
 from sandbox.stripe_simulator.rendering import render
-from sandbox.stripe_simulator.store import Books, Delivery, Store
+from sandbox.stripe_simulator.store import Delivery, Store, Transaction
 
 log = logging.getLogger(__name__)
 
 FIRST_RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 1800.0
-GIVE_UP_SECONDS = 3 * 3600.0
+RETRY_FOR_SECONDS = 3 * 3600.0
 JITTER = 0.25
 TIMEOUT_SECONDS = (3.05, 10.0)
 
-# What the endpoint is subscribed to: what docs/protocol.md says that the cloud wants to know.
+# The endpoint's subscription, as docs/protocol.md tells operators to set it up at Stripe.
 SUBSCRIBED = frozenset(
     {
         "checkout.session.completed",
@@ -52,23 +52,24 @@ SUBSCRIBED = frozenset(
 
 
 @dataclass(frozen=True)
-class Switches:
-    """What goes wrong on the way to the endpoint, for the events from now on.
+class DeliverySettings:
+    """How events are delivered from now on, for tests: by default in order and once.
 
-    ``late``: seconds that each waits; ``twice``: two copies at the same moment; ``out_of_order``:
-    an event waits until the next one has been delivered; ``never``: it is not sent at all and stays
-    in the list of what was not delivered. ``at_once``: how many events may be under way.
+    ``delay_seconds``: how long each event waits first. ``duplicate``: two copies of each are sent
+    at the same time. ``out_of_order``: an event is held until the next one has been delivered.
+    ``drop``: nothing is sent, and the event stays undelivered. ``concurrency``: how many events
+    may be under way at the same time.
     """
 
-    late: float = 0.0
-    twice: bool = False
+    delay_seconds: float = 0.0
+    duplicate: bool = False
     out_of_order: bool = False
-    never: bool = False
-    at_once: int = 1
+    drop: bool = False
+    concurrency: int = 1
 
 
 class Deliveries:
-    """The one endpoint and what is on its way to it. ``clock`` is in seconds since the epoch."""
+    """The queue of events for the one endpoint. ``clock`` is in seconds since the epoch."""
 
     def __init__(
         self,
@@ -81,8 +82,8 @@ class Deliveries:
     ) -> None:
         self.url = url
         self.subscribed = subscribed
-        self.news = threading.Event()
-        self.switches = Switches()
+        self.wake = threading.Event()
+        self.settings = DeliverySettings()
         self._store = store
         self._secret = secret
         self._clock = clock
@@ -91,88 +92,87 @@ class Deliveries:
         self._http.trust_env = False  # a proxy of the machine has no business on loopback
         self._stopped = False
 
-    def switch(self, switches: Switches) -> None:
-        """Sets all switches; ``Switches()`` is the ordinary way."""
-        self.switches = switches
-        if not switches.out_of_order:
-            with self._store.change() as books:
-                books.let_go(self._clock())
-        self.news.set()
+    def configure(self, settings: DeliverySettings) -> None:
+        """Replaces all settings; ``DeliverySettings()`` are the defaults."""
+        self.settings = settings
+        if not settings.out_of_order:
+            with self._store.transaction() as transaction:
+                transaction.release_held(self._clock())
+        self.wake.set()
 
-    def announce(self, books: Books, event: Document) -> None:
-        """Puts an event on its way, inside the transaction that made it."""
+    def enqueue(self, transaction: Transaction, event: Document) -> None:
+        """Queues an event, in the transaction that stores it."""
         if event["type"] not in self.subscribed:
             return
-        now, switches = self._clock(), self.switches
-        if switches.never:
+        now, settings = self._clock(), self.settings
+        if settings.drop:
             state = "failed"
-        elif switches.out_of_order and not books.held():
+        elif settings.out_of_order and not transaction.has_held():
             state = "held"
         else:
             state = "pending"
-        for _ in range(2 if switches.twice else 1):
-            books.send(event["id"], state, now + switches.late, now)
-        self.news.set()
+        for _ in range(2 if settings.duplicate else 1):
+            transaction.add_delivery(event["id"], state, now + settings.delay_seconds, now)
+        self.wake.set()
 
     def deliver_due(self) -> float | None:
-        """Sends all that is due; returns the seconds until there is more, ``None`` if there is not.
+        """Sends all that is due; returns the seconds until the next delivery, if there is one.
 
-        One event is sent after the other, its copies at the same moment.
+        Events are sent one after the other, the copies of one at the same time.
         """
         while not self._stopped and self.url:
-            with self._store.look() as books:
-                due = books.due(self._clock(), max(1, self.switches.at_once))
-                following = books.next_due()
+            with self._store.read() as transaction:
+                due = transaction.due_deliveries(self._clock(), max(1, self.settings.concurrency))
+                next_due = transaction.next_delivery_due()
             if not due:
-                return None if following is None else max(0.0, following - self._clock())
-            beside = [
+                return None if next_due is None else max(0.0, next_due - self._clock())
+            threads = [
                 threading.Thread(
-                    target=self._attempt, args=(one, self.url), name="webhook", daemon=True
+                    target=self._attempt, args=(delivery, self.url), name="webhook", daemon=True
                 )
-                for one in due[1:]
+                for delivery in due[1:]
             ]
-            for thread in beside:
+            for thread in threads:
                 thread.start()
             self._attempt(due[0], self.url)
-            for thread in beside:
+            for thread in threads:
                 thread.join()
         return None
 
     def stop(self) -> None:
         """No attempt begins from now on."""
         self._stopped = True
-        self.news.set()
+        self.wake.set()
         self._http.close()
 
     def _attempt(self, delivery: Delivery, url: str) -> None:
-        with self._store.look() as books:
-            event = books.get("event", delivery.event)
+        with self._store.read() as transaction:
+            event = transaction.get("event", delivery.event)
             if event is None:
-                raise RuntimeError(f"the store lost the event {delivery.event}")
-            body = json.dumps(render(books, event, ""), indent=2)
+                raise RuntimeError(f"there is no event {delivery.event} in the store")
+            body = json.dumps(render(transaction, event, ""), indent=2)
         error = self._post(url, body)
         if self._stopped:
             return
         now = self._clock()
         state, due = "delivered", now
         if error:
-            wait = self._wait(delivery.tries)
-            state, due = "pending", now + wait
-            again = f"again in {wait:.1f} s"
-            if due - delivery.first > GIVE_UP_SECONDS:
-                state, again = "failed", "given up"
-            log.warning("%s %s: %s; %s", event["type"], event["id"], error, again)
+            pause = self._retry_pause(delivery.tries)
+            state, due, outcome = "pending", now + pause, f"next try in {pause:.1f} s"
+            if due - delivery.first > RETRY_FOR_SECONDS:
+                state, outcome = "failed", "not tried again"
+            log.warning("%s %s: %s; %s", event["type"], event["id"], error, outcome)
         else:
             log.info("%s %s: delivered", event["type"], event["id"])
-        with self._store.change() as books:
-            books.tried(delivery, state, due)
+        with self._store.transaction() as transaction:
+            transaction.record_attempt(delivery, state, due)
             if state != "pending":
-                books.let_go(now)
+                transaction.release_held(now)
 
     def _post(self, url: str, body: str) -> str:
-        """One attempt; returns what went wrong, or nothing."""
+        """One attempt; returns what went wrong, or an empty string."""
         try:
-            answer = self._http.post(
+            response = self._http.post(
                 url,
                 data=body.encode(),
                 headers={
@@ -185,13 +185,13 @@ class Deliveries:
             )
         except requests.RequestException as error:
             return f"the endpoint does not answer ({type(error).__name__})"
-        if 200 <= answer.status_code < 300:
+        if 200 <= response.status_code < 300:
             return ""
-        return f"the endpoint answered {answer.status_code}"
+        return f"the endpoint answered {response.status_code}"
 
-    def _wait(self, tries: int) -> float:
-        wait = min(FIRST_RETRY_SECONDS * 2.0 ** min(tries, 20), LONGEST_RETRY_SECONDS)
-        return wait * self._random.uniform(1 - JITTER, 1 + JITTER)
+    def _retry_pause(self, tries: int) -> float:
+        pause = min(FIRST_RETRY_SECONDS * 2.0 ** min(tries, 20), LONGEST_RETRY_SECONDS)
+        return pause * self._random.uniform(1 - JITTER, 1 + JITTER)
 
 
 def signature(body: str, secret: str, timestamp: int) -> str:

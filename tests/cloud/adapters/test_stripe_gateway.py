@@ -1,4 +1,4 @@
-"""Our requests to Stripe, by its own library, against the stand-in and Stripe's description."""
+"""Our requests to Stripe, by its own library, against the simulator and Stripe's description."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from cloud.adapters.stripe_gateway import StripeGateway, StripeRefused, StripeUnavailable
 from cloud.core.payments import Money, money_of
-from sandbox.stripe_simulator import StripeStandin, create_app
+from sandbox.stripe_simulator import StripeSimulator, create_app
 from sandbox.stripe_simulator.failures import Failure
 from tests.plugins.stripe_description import Described
 from tests.sandbox.stripe_simulator.bench import KEY, served
@@ -18,10 +18,10 @@ RECEIPT = "https://pay.example/receipt?session_id={CHECKOUT_SESSION_ID}"
 
 
 class Shop:
-    """A gateway to a served stand-in, and a link to pay."""
+    """A gateway to a served simulator, and a link to pay."""
 
-    def __init__(self, standin: StripeStandin, url: str) -> None:
-        self.standin = standin
+    def __init__(self, simulator: StripeSimulator, url: str) -> None:
+        self.simulator = simulator
         self.gateway = StripeGateway(KEY, url)
         self.price = self.gateway.create_price("One play, cab001", 100, "USD", "price-key")
         self.link, self.url = self.gateway.create_link(
@@ -29,17 +29,17 @@ class Shop:
         )
 
     def pay(self, quantity: int = 3) -> str:
-        session = self.standin.checkout.open_session(self.link)
-        self.standin.checkout.set_quantity(session.id, quantity)
-        return self.standin.checkout.pay(session.id, "4242424242424242").id
+        session = self.simulator.checkout.open_session(self.link)
+        self.simulator.checkout.set_quantity(session.id, quantity)
+        return self.simulator.checkout.pay(session.id, "4242424242424242").id
 
 
 @pytest.fixture
 def shop(tmp_path: Path, described: Described) -> Iterator[Shop]:
-    standin = StripeStandin(tmp_path, KEY, "whsec_x", "https://pay.example", None)
-    with served(described(create_app(standin))) as url:
-        yield Shop(standin, url)
-    standin.stop()
+    simulator = StripeSimulator(tmp_path, KEY, "whsec_x", "https://pay.example", None)
+    with served(described(create_app(simulator))) as url:
+        yield Shop(simulator, url)
+    simulator.stop()
 
 
 def test_a_link_holds_the_money_and_names_its_cabinet_in_both_places(shop: Shop) -> None:
@@ -99,7 +99,7 @@ def test_a_session_that_is_not_there_is_refused_with_404(shop: Shop) -> None:
 
 def test_a_broken_stripe_is_unavailable_and_not_refused(shop: Shop) -> None:
     intent_id = shop.gateway.payment(shop.pay()).intent_id
-    shop.standin.failures.add(Failure("error", "POST", "/v1/payment_intents", 5))
+    shop.simulator.failures.add(Failure("error", "POST", "/v1/payment_intents", 5))
     with pytest.raises(StripeUnavailable):
         shop.gateway.capture(intent_id, 300, "order:settle")
     assert not shop.gateway.intent(intent_id).over
@@ -113,9 +113,9 @@ def test_a_stripe_that_is_not_there_is_unavailable_and_the_key_is_not_told() -> 
 
 
 def test_completed_sessions_and_undelivered_events_are_listed(shop: Shop) -> None:
-    shop.standin.webhook_url = "http://127.0.0.1:9/nobody"
+    shop.simulator.webhook_url = "http://127.0.0.1:9/nobody"
     paid = [shop.pay() for _ in range(3)]
-    shop.standin.checkout.open_session(shop.link)  # not completed
+    shop.simulator.checkout.open_session(shop.link)  # not completed
     listed = shop.gateway.completed(0.0, 4e9)
     assert {found.session_id for found in listed} == set(paid)
     assert {found.link_id for found in listed} == {shop.link}

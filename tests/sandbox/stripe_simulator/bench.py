@@ -1,4 +1,4 @@
-"""What the tests of the Stripe stand-in share: a served stand-in, its client and its endpoint."""
+"""What the tests of the Stripe simulator share: a served simulator, its client and its endpoint."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import stripe
 from flask import Flask, Response, request
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from sandbox.stripe_simulator import StripeStandin, create_app
+from sandbox.stripe_simulator import StripeSimulator, create_app
 from tests.plugins.stripe_description import Described
 
 KEY = "sk_test_bench"
@@ -29,7 +29,7 @@ NO_FUNDS = "4000 0000 0000 9995"
 
 
 class Clock:
-    """A clock that goes on when it is told."""
+    """A clock that stands still unless a test sets it."""
 
     def __init__(self) -> None:
         self.now = 2_000_000_000.0
@@ -83,16 +83,16 @@ class Endpoint:
 
 
 class Bench:
-    """A stand-in over HTTP with the real ``stripe`` library in front of it.
+    """A simulator over HTTP with the real ``stripe`` library in front of it.
 
-    Nothing is delivered until :meth:`deliver` is called, unless a test starts the stand-in.
+    Nothing is delivered until :meth:`deliver` is called, unless a test starts the simulator.
     """
 
-    def __init__(self, standin: StripeStandin, url: str, clock: Clock) -> None:
-        self.standin = standin
+    def __init__(self, simulator: StripeSimulator, url: str, clock: Clock) -> None:
+        self.simulator = simulator
         self.url = url
         self.clock = clock
-        self.checkout = standin.checkout
+        self.checkout = simulator.checkout
         self.http: Any = stripe.RequestsClient(timeout=10)
         client = self.client()
         self.v1 = client.v1
@@ -172,11 +172,11 @@ class Bench:
     def deliver(self, after: float = 0.0) -> float | None:
         """Lets ``after`` seconds pass and delivers what is due."""
         self.clock.now += after
-        return self.standin.deliveries.deliver_due()
+        return self.simulator.deliveries.deliver_due()
 
     def close(self) -> None:
         self.http.close()
-        self.standin.stop()
+        self.simulator.stop()
 
 
 class _Quiet(WSGIRequestHandler):
@@ -209,9 +209,9 @@ def served(app: WSGIApplication) -> Iterator[str]:
 @contextmanager
 def opened(directory: Path, clock: Clock, watch: Described, hooks: str | None) -> Iterator[Bench]:
     """A bench on the state in ``directory``."""
-    standin = StripeStandin(directory, KEY, WHSEC, PUBLIC, hooks, clock)
-    with served(watch(create_app(standin))) as url:
-        bench = Bench(standin, url, clock)
+    simulator = StripeSimulator(directory, KEY, WHSEC, PUBLIC, hooks, clock)
+    with served(watch(create_app(simulator))) as url:
+        bench = Bench(simulator, url, clock)
         try:
             yield bench
         finally:

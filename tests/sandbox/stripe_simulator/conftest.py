@@ -1,4 +1,4 @@
-"""A served Stripe stand-in under the watch of Stripe's own description."""
+"""A served Stripe simulator under the watch of Stripe's own description."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def endpoint(clock: Clock) -> Iterator[Endpoint]:
 
 @pytest.fixture
 def bench(tmp_path: Path, clock: Clock, described: Described) -> Iterator[Bench]:
-    """A stand-in without an endpoint."""
+    """A simulator without an endpoint."""
     with opened(tmp_path, clock, described, None) as made:
         yield made
 
@@ -42,7 +42,7 @@ def bench(tmp_path: Path, clock: Clock, described: Described) -> Iterator[Bench]
 def hooked(
     tmp_path: Path, clock: Clock, described: Described, endpoint: Endpoint
 ) -> Iterator[Bench]:
-    """A stand-in with an endpoint."""
+    """A simulator with an endpoint."""
     with opened(tmp_path, clock, described, endpoint.url) as made:
         yield made
 

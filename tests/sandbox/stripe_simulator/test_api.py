@@ -25,11 +25,11 @@ def error(answer: requests.Response) -> dict[str, Any]:
     return found
 
 
-# Who asks
+# Authentication
 
 
 @pytest.mark.parametrize("header", ["", "Bearer ", "Basic c2tfdGVzdDo=", "Bearer sk_test_other"])
-def test_without_the_key_nothing_is_answered(bench: Bench, header: str) -> None:
+def test_a_request_without_the_key_is_refused(bench: Bench, header: str) -> None:
     link = bench.link()
     answer = call(bench, "GET", f"/v1/payment_links/{link.id}", headers={"Authorization": header})
     assert answer.status_code == 401
@@ -80,7 +80,7 @@ def test_every_answer_names_its_request_and_version(bench: Bench) -> None:
         (lambda v1: v1.events.list({"starting_after": "evt_x"}), "starting_after"),
     ],
 )
-def test_what_is_not_there_is_a_404(bench: Bench, act: Callable[[Any], object], param: str) -> None:
+def test_an_unknown_id_is_a_404(bench: Bench, act: Callable[[Any], object], param: str) -> None:
     with pytest.raises(stripe.InvalidRequestError, match="No such") as refused:
         act(bench.v1)
     assert (refused.value.http_status, refused.value.code) == (404, "resource_missing")
@@ -161,14 +161,14 @@ def test_a_redirect_must_be_a_web_address(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/customers", "/v1/payment_intents/pi_1/confirm", "/v2/x"])
-def test_an_address_that_the_stand_in_lacks_says_so(bench: Bench, path: str) -> None:
+def test_an_unknown_url_is_a_404_that_names_the_simulator(bench: Bench, path: str) -> None:
     answer = call(bench, "POST", path)
     assert answer.status_code == 404
-    assert "this stand-in does not" in error(answer)["message"]
+    assert "this simulator does not" in error(answer)["message"]
 
 
-def test_its_own_mistakes_are_stripes_500(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench.standin.store, "change", None)
+def test_an_unexpected_error_is_stripes_500(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench.simulator.store, "transaction", None)
     with pytest.raises(stripe.APIError) as broken:
         bench.price()
     assert broken.value.http_status == 500
@@ -288,7 +288,9 @@ def test_events_are_found_by_type(bench: Bench) -> None:
 
 
 def test_it_may_be_mounted_at_its_prefix(bench: Bench) -> None:
-    mounted = DispatcherMiddleware(lambda _environ, _start: [], {"/v1": create_app(bench.standin)})
+    mounted = DispatcherMiddleware(
+        lambda _environ, _start: [], {"/v1": create_app(bench.simulator)}
+    )
     answer = Client(mounted).get("/v1/prices", headers={"Authorization": f"Bearer {KEY}"})
     assert answer.status_code == 200
     assert answer.get_json()["url"] == "/v1/prices"

@@ -24,7 +24,7 @@ def test_a_price_can_be_of_a_product_made_before(bench: Bench) -> None:
     assert [one.id for one in bench.v1.products.list()] == [product.id]
 
 
-def test_a_link_is_made_as_it_was_asked_for(bench: Bench) -> None:
+def test_a_link_is_made_as_requested(bench: Bench) -> None:
     link = bench.link(amount=150, most=7, inactive_message="Closed.")
     again = bench.v1.payment_links.retrieve(link.id, {"expand": ["line_items"]})
     assert again.url == f"{PUBLIC}/pay/{link.id}"
@@ -43,7 +43,7 @@ def test_a_link_is_made_as_it_was_asked_for(bench: Bench) -> None:
 
 def test_the_address_of_a_link_follows_the_public_address(bench: Bench) -> None:
     link = bench.link()
-    bench.standin.public_url = "http://192.168.1.5:8000/"
+    bench.simulator.public_url = "http://192.168.1.5:8000/"
     assert bench.v1.payment_links.retrieve(link.id).url == f"http://192.168.1.5:8000/pay/{link.id}"
 
 
@@ -57,7 +57,7 @@ def test_quantities_are_adjustable_from_0_to_99_by_default(bench: Bench) -> None
     assert (item.adjustable_quantity.minimum, item.adjustable_quantity.maximum) == (0, 99)
 
 
-def test_a_link_can_be_switched_off_and_on(bench: Bench) -> None:
+def test_a_link_can_be_made_inactive_and_active(bench: Bench) -> None:
     link = bench.link()
     other = bench.link()
     assert not bench.v1.payment_links.update(link.id, {"active": False}).active
@@ -67,7 +67,7 @@ def test_a_link_can_be_switched_off_and_on(bench: Bench) -> None:
     assert [one.id for one in bench.v1.payment_links.list({"active": True})] == [other.id, link.id]
 
 
-def test_an_update_tells_in_its_event_what_was_before(bench: Bench) -> None:
+def test_the_event_of_an_update_has_the_previous_values(bench: Bench) -> None:
     link = bench.link()
     bench.v1.payment_links.update(link.id, {"active": False})
     event: Any = bench.v1.events.list({"type": "payment_link.updated"}).data[0]

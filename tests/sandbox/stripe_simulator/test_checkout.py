@@ -27,11 +27,11 @@ def test_each_visit_opens_a_session_of_its_own(bench: Bench) -> None:
     assert bench.session(first.id).url == f"{PUBLIC}/pay/session/{first.id}"
 
 
-def test_the_page_is_told_what_is_for_sale(bench: Bench) -> None:
+def test_a_session_has_all_that_the_page_shows(bench: Bench) -> None:
     session = bench.checkout.open_session(bench.link(amount=150, currency="eur", most=6).id)
-    line = session.line
-    assert (line.name, line.unit_amount, line.quantity) == ("One play, Galaxian", 150, 1)
-    assert (line.adjustable, line.minimum, line.maximum) == (True, 1, 6)
+    item = session.item
+    assert (item.name, item.unit_amount, item.quantity) == ("One play, Galaxian", 150, 1)
+    assert (item.adjustable, item.minimum, item.maximum) == (True, 1, 6)
     assert (session.currency, session.amount_subtotal, session.amount_total) == ("eur", 150, 150)
     assert (session.status, session.payment_status) == ("open", "unpaid")
 
@@ -57,7 +57,7 @@ def test_a_quantity_out_of_bounds_is_refused(bench: Bench, quantity: int) -> Non
     session_id = bench.visit(most=10)
     with pytest.raises(QuantityRefused, match="from 1 to 10"):
         bench.checkout.set_quantity(session_id, quantity)
-    assert bench.checkout.get(session_id).line.quantity == 1
+    assert bench.checkout.get(session_id).item.quantity == 1
 
 
 def test_the_only_item_does_not_go_down_to_0(bench: Bench) -> None:
@@ -74,30 +74,30 @@ def test_the_only_item_does_not_go_down_to_0(bench: Bench) -> None:
 
 def test_a_fixed_quantity_stays(bench: Bench) -> None:
     session_id = bench.visit(line_items=[{"price": bench.price(), "quantity": 2}])
-    assert not bench.checkout.get(session_id).line.adjustable
+    assert not bench.checkout.get(session_id).item.adjustable
     with pytest.raises(QuantityRefused, match="cannot be changed"):
         bench.checkout.set_quantity(session_id, 1)
     assert bench.checkout.pay(session_id, PAYS).amount_total == 200
 
 
-def test_a_switched_off_link_says_its_own_words(bench: Bench) -> None:
+def test_an_inactive_link_has_its_own_message(bench: Bench) -> None:
     link = bench.link(inactive_message="This cabinet sleeps.")
     before = bench.checkout.open_session(link.id)
     bench.v1.payment_links.update(link.id, {"active": False})
     with pytest.raises(LinkInactive, match=r"^This cabinet sleeps\.$"):
         bench.checkout.open_session(link.id)
-    # Who was there before may still pay, as at Stripe.
+    # A session opened before can still be paid, as at Stripe.
     assert bench.checkout.pay(before.id, PAYS).status == "complete"
 
 
-def test_a_switched_off_link_without_words_says_stripes(bench: Bench) -> None:
+def test_an_inactive_link_without_a_message_has_stripes(bench: Bench) -> None:
     link = bench.link()
     bench.v1.payment_links.update(link.id, {"active": False})
     with pytest.raises(LinkInactive, match="no longer active"):
         bench.checkout.open_session(link.id)
 
 
-def test_a_link_that_may_be_paid_once_switches_itself_off(bench: Bench) -> None:
+def test_a_link_that_can_be_paid_once_becomes_inactive(bench: Bench) -> None:
     link = bench.link(restrictions={"completed_sessions": {"limit": 1}})
     bench.checkout.pay(bench.checkout.open_session(link.id).id, PAYS)
     assert not bench.v1.payment_links.retrieve(link.id).active
@@ -132,7 +132,7 @@ def test_a_paid_session_can_be_neither_paid_nor_changed_nor_expired(bench: Bench
     assert len(bench.v1.charges.list().data) == 1
 
 
-def test_two_taps_at_the_same_moment_pay_once(bench: Bench) -> None:
+def test_simultaneous_taps_pay_once(bench: Bench) -> None:
     session_id = bench.visit()
     together = threading.Barrier(4)
     outcomes: list[str] = []
@@ -154,7 +154,7 @@ def test_two_taps_at_the_same_moment_pay_once(bench: Bench) -> None:
     assert len(bench.v1.charges.list().data) == 1
 
 
-def test_the_card_number_is_kept_nowhere(bench: Bench, tmp_path: Path) -> None:
+def test_the_card_number_is_not_stored(bench: Bench, tmp_path: Path) -> None:
     bench.buy()
     kept = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert b'"last4": "4242"' in kept

@@ -1,4 +1,4 @@
-"""The checker of the other tests: that it lets the right pass and catches the wrong."""
+"""The checker that the other tests use: what is right passes it, and what is wrong does not."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ def test_a_wrong_request_is_caught(
     assert words in wrong[0]
 
 
-def test_a_wrong_answer_is_caught(stripe_description: Description, bench: Bench) -> None:
+def test_a_wrong_response_is_caught(stripe_description: Description, bench: Bench) -> None:
     session = json.loads(bench.buy().last_response.body)
     place = ("GET", "/v1/checkout/sessions/cs_1", 200)
 
     def wrong(change: dict[str, Any]) -> list[str]:
-        return stripe_description.answer(*place, {**session, **change})
+        return stripe_description.response(*place, {**session, **change})
 
     assert wrong({}) == []
     assert wrong({"status": "done"})
@@ -66,17 +66,17 @@ def test_a_wrong_answer_is_caught(stripe_description: Description, bench: Bench)
     assert wrong({"amount_total": "300"})
     assert wrong({"payment_status": None})
     assert wrong({"payment_intent": {**session["payment_intent"], "amount": None}})
-    assert stripe_description.answer(*place, {**session, "livemode": 0})
+    assert stripe_description.response(*place, {**session, "livemode": 0})
     missing = {key: value for key, value in session.items() if key != "expires_at"}
-    assert stripe_description.answer(*place, missing)
+    assert stripe_description.response(*place, missing)
 
 
 def test_a_wrong_error_is_caught(stripe_description: Description) -> None:
     place = ("POST", "/v1/prices", 400)
     right = {"error": {"type": "invalid_request_error", "message": "x", "param": "y"}}
-    assert stripe_description.answer(*place, right) == []
-    assert stripe_description.answer(*place, {"error": "x"})
-    assert stripe_description.answer(*place, {"error": {"type": "sad", "message": "x"}})
+    assert stripe_description.response(*place, right) == []
+    assert stripe_description.response(*place, {"error": "x"})
+    assert stripe_description.response(*place, {"error": {"type": "sad", "message": "x"}})
 
 
 def test_a_wrong_event_is_caught(stripe_description: Description, bench: Bench) -> None:
@@ -88,7 +88,7 @@ def test_a_wrong_event_is_caught(stripe_description: Description, bench: Bench) 
     event["data"]["object"]["amount"] = "1"
     assert stripe_description.event(event)
     listed = {"object": "list", "data": [event], "has_more": False, "url": "/v1/events"}
-    assert stripe_description.answer("GET", "/v1/events", 200, listed)
+    assert stripe_description.response("GET", "/v1/events", 200, listed)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_wrong_event_is_caught(stripe_description: Description, bench: Bench) 
         ("500 BAD", {"error": "x"}, "currency=usd", 1),
     ],
 )
-def test_the_watch_sees_both_ways_through_an_application(
+def test_requests_and_responses_of_an_application_are_checked(
     stripe_description: Description, status: str, answered: object, form: str, caught: int
 ) -> None:
     read: list[bytes] = []

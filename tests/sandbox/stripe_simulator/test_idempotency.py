@@ -48,7 +48,7 @@ def test_an_error_is_replayed_too(bench: Bench) -> None:
     assert second.headers["Idempotent-Replayed"] == "true"
 
 
-def test_wrong_parameters_are_not_remembered(bench: Bench) -> None:
+def test_wrong_parameters_are_not_stored(bench: Bench) -> None:
     assert make(bench, "k", colour="red").status_code == 400
     again = make(bench, "k")
     assert again.status_code == 200
@@ -79,21 +79,21 @@ def test_another_address_is_refused(bench: Bench) -> None:
 
 
 def test_the_same_key_at_the_same_time_is_in_use(bench: Bench) -> None:
-    bench.standin.failures.add(Failure("hang", "POST", "/v1/products", seconds=30))
+    bench.simulator.failures.add(Failure("hang", "POST", "/v1/products", seconds=30))
     answers: list[requests.Response] = []
     first = threading.Thread(target=lambda: answers.append(make(bench, "k")))
     first.start()
-    until(lambda: not bench.standin.failures.coming)
+    until(lambda: not bench.simulator.failures.pending)
     second = make(bench, "k")
     assert second.status_code == 409
     assert second.json()["error"]["code"] == "idempotency_key_in_use"
-    bench.standin.failures.stop()
+    bench.simulator.failures.stop()
     first.join()
     assert answers[0].status_code == 500
     assert make(bench, "k").status_code == 200
 
 
-def test_two_at_the_same_moment_make_one(bench: Bench) -> None:
+def test_two_at_the_same_time_make_one(bench: Bench) -> None:
     together = threading.Barrier(4)
     answers: list[requests.Response] = []
 
@@ -111,7 +111,7 @@ def test_two_at_the_same_moment_make_one(bench: Bench) -> None:
     assert len(bench.v1.products.list().data) == 1
 
 
-def test_a_key_is_forgotten_after_a_day(bench: Bench, clock: Clock) -> None:
+def test_a_key_expires_after_a_day(bench: Bench, clock: Clock) -> None:
     first = make(bench, "k")
     clock.now += 24 * 3600
     assert make(bench, "k").json()["id"] == first.json()["id"]

@@ -53,7 +53,7 @@ def test_an_automatic_capture_is_paid_at_once(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("currency", "price", "part"), [("usd", 100, 166), ("jpy", 100, 1), ("kwd", 1000, 1990)]
 )
-def test_a_part_can_be_captured_and_the_rest_counts_as_given_back(
+def test_a_part_can_be_captured_and_the_rest_counts_as_refunded(
     bench: Bench, currency: str, price: int, part: int
 ) -> None:
     session = bench.buy(quantity=2, amount=price, currency=currency)
@@ -105,7 +105,7 @@ def test_a_cancelled_hold_cannot_be_captured(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("first", ["capture", "cancel"])
-def test_what_is_over_cannot_be_cancelled(bench: Bench, first: str) -> None:
+def test_a_captured_or_cancelled_intent_cannot_be_cancelled(bench: Bench, first: str) -> None:
     intent_id = bench.buy().payment_intent.id
     getattr(bench.v1.payment_intents, first)(intent_id)
     with pytest.raises(stripe.InvalidRequestError, match="You cannot cancel") as refused:
@@ -242,7 +242,7 @@ def test_the_events_of_a_hold_come_in_order(bench: Bench) -> None:
     ]
 
 
-def test_the_events_of_a_charge_at_once_come_in_order(bench: Bench) -> None:
+def test_the_events_of_an_immediate_charge_come_in_order(bench: Bench) -> None:
     session_id = bench.visit(manual=False)
     before = len(bench.events())
     bench.checkout.pay(session_id, PAYS)
@@ -301,7 +301,7 @@ def test_a_session_expires_after_a_day(bench: Bench, clock: Clock) -> None:
     assert bench.events()[-1] == "checkout.session.expired"
 
 
-def test_a_hold_runs_out_after_a_week(bench: Bench, clock: Clock) -> None:
+def test_a_hold_expires_after_a_week(bench: Bench, clock: Clock) -> None:
     kept = bench.buy().payment_intent.id
     clock.now += 1
     late = bench.buy().payment_intent.id
@@ -317,7 +317,7 @@ def test_a_hold_runs_out_after_a_week(bench: Bench, clock: Clock) -> None:
     assert refused.value.code == "charge_expired_for_capture"
 
 
-def test_a_captured_charge_does_not_run_out(bench: Bench, clock: Clock) -> None:
+def test_a_captured_charge_does_not_expire(bench: Bench, clock: Clock) -> None:
     intent_id = bench.buy().payment_intent.id
     bench.v1.payment_intents.capture(intent_id)
     clock.now += 2 * WEEK

@@ -7,7 +7,7 @@ import pytest
 import stripe
 
 from sandbox.stripe_simulator.checkout import Declined
-from sandbox.stripe_simulator.webhooks import GIVE_UP_SECONDS, JITTER, LONGEST_RETRY_SECONDS
+from sandbox.stripe_simulator.webhooks import JITTER, LONGEST_RETRY_SECONDS, RETRY_FOR_SECONDS
 from tests.plugins.stripe_description import Described, Description
 from tests.sandbox.stripe_simulator.bench import (
     DECLINED,
@@ -23,7 +23,7 @@ from tests.sandbox.stripe_simulator.bench import (
 PAID = ["payment_intent.created", "checkout.session.completed"]
 
 
-def test_a_payment_is_told_in_order(hooked: Bench, endpoint: Endpoint) -> None:
+def test_the_events_of_a_payment_are_delivered_in_order(hooked: Bench, endpoint: Endpoint) -> None:
     hooked.buy()
     assert hooked.undelivered() == PAID
     assert hooked.deliver() is None
@@ -69,7 +69,9 @@ def test_a_webhook_is_signed_with_the_endpoints_secret(hooked: Bench, endpoint: 
         stripe.WebhookSignature.verify_header(hook.body, hook.signature, "whsec_other")
 
 
-def test_every_attempt_is_signed_afresh(hooked: Bench, endpoint: Endpoint, clock: Clock) -> None:
+def test_every_attempt_has_a_signature_of_its_own(
+    hooked: Bench, endpoint: Endpoint, clock: Clock
+) -> None:
     endpoint.answers.extend([500, 200])
     hooked.checkout.expire(hooked.visit())
     first_at = int(clock.now)
@@ -108,18 +110,18 @@ def test_anything_else_is_tried_again(hooked: Bench, endpoint: Endpoint, status:
 def test_an_endpoint_that_is_not_there_is_tried_again(
     hooked: Bench, endpoint: Endpoint, nobody: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    hooked.standin.webhook_url = nobody
+    hooked.simulator.webhook_url = nobody
     hooked.checkout.expire(hooked.visit())
     pause = hooked.deliver()
     assert pause is not None
     assert "the endpoint does not answer" in caplog.text
     assert WHSEC not in caplog.text
-    hooked.standin.webhook_url = endpoint.url
+    hooked.simulator.webhook_url = endpoint.url
     assert hooked.deliver(after=pause) is None
     assert endpoint.types == ["checkout.session.expired"]
 
 
-def test_the_pauses_double_until_it_gives_up(hooked: Bench, endpoint: Endpoint) -> None:
+def test_the_pauses_double_until_the_event_has_failed(hooked: Bench, endpoint: Endpoint) -> None:
     endpoint.answers.extend([500] * 100)
     hooked.checkout.expire(hooked.visit())
     began = hooked.clock.now
@@ -133,14 +135,14 @@ def test_the_pauses_double_until_it_gives_up(hooked: Bench, endpoint: Endpoint) 
         assert expected * (1 - JITTER) <= waited <= expected * (1 + JITTER)
     assert len({waited / 2.0**place for place, waited in enumerate(pauses[:8])}) > 1
     longest = LONGEST_RETRY_SECONDS * (1 + JITTER)
-    assert GIVE_UP_SECONDS - longest < hooked.clock.now - began <= GIVE_UP_SECONDS
+    assert RETRY_FOR_SECONDS - longest < hooked.clock.now - began <= RETRY_FOR_SECONDS
     assert len(endpoint.hooks) == len(pauses) + 1
     assert hooked.undelivered() == ["checkout.session.expired"]
     event = hooked.v1.events.list({"type": "checkout.session.expired"}).data[0]
     assert event.pending_webhooks == 0
 
 
-def test_one_that_fails_does_not_hold_up_the_next(hooked: Bench, endpoint: Endpoint) -> None:
+def test_a_failed_delivery_does_not_delay_the_next(hooked: Bench, endpoint: Endpoint) -> None:
     endpoint.answers.append(500)
     hooked.buy()
     pause = hooked.deliver()
@@ -151,11 +153,11 @@ def test_one_that_fails_does_not_hold_up_the_next(hooked: Bench, endpoint: Endpo
     assert endpoint.types == [*PAID, PAID[0]]
 
 
-def test_without_an_endpoint_events_wait_for_one(bench: Bench, endpoint: Endpoint) -> None:
+def test_without_an_endpoint_events_are_queued(bench: Bench, endpoint: Endpoint) -> None:
     bench.buy()
     assert bench.deliver() is None
     assert bench.undelivered() == PAID
-    bench.standin.webhook_url = endpoint.url
+    bench.simulator.webhook_url = endpoint.url
     bench.deliver()
     assert endpoint.types == PAID
 
@@ -184,41 +186,41 @@ def test_what_is_undelivered_survives_a_restart(
 
 def test_the_thread_delivers_by_itself(hooked: Bench, endpoint: Endpoint) -> None:
     endpoint.together = threading.Barrier(2)
-    hooked.standin.start()
+    hooked.simulator.start()
     hooked.checkout.expire(hooked.visit())  # returns before the endpoint has answered
     assert endpoint.hooks == []
     endpoint.together.wait(10)
 
 
-def test_the_thread_goes_on_with_what_was_left(hooked: Bench, endpoint: Endpoint) -> None:
+def test_the_thread_resumes_the_deliveries(hooked: Bench, endpoint: Endpoint) -> None:
     hooked.checkout.expire(hooked.visit())
     endpoint.together = threading.Barrier(2)
-    hooked.standin.start()
+    hooked.simulator.start()
     endpoint.together.wait(10)
 
 
-def test_the_thread_hears_of_a_new_endpoint(bench: Bench, endpoint: Endpoint) -> None:
+def test_a_new_endpoint_wakes_the_thread(bench: Bench, endpoint: Endpoint) -> None:
     bench.checkout.expire(bench.visit())
-    bench.standin.start()
-    until(lambda: not bench.standin.deliveries.news.is_set())
+    bench.simulator.start()
+    until(lambda: not bench.simulator.deliveries.wake.is_set())
     endpoint.together = threading.Barrier(2)
-    bench.standin.webhook_url = endpoint.url
+    bench.simulator.webhook_url = endpoint.url
     endpoint.together.wait(10)
 
 
 def test_a_stop_does_not_wait_for_the_next_attempt(hooked: Bench, nobody: str) -> None:
-    hooked.standin.webhook_url = nobody
-    hooked.standin.start()
+    hooked.simulator.webhook_url = nobody
+    hooked.simulator.start()
     hooked.checkout.expire(hooked.visit())
-    hooked.standin.stop()
-    assert not [thread for thread in threading.enumerate() if thread.name == "stripe-standin"]
+    hooked.simulator.stop()
+    assert not [thread for thread in threading.enumerate() if thread.name == "stripe-simulator"]
 
 
 def test_only_what_is_subscribed_is_sent(
     tmp_path: Path, clock: Clock, described: Described, endpoint: Endpoint
 ) -> None:
     with opened(tmp_path, clock, described, endpoint.url) as bench:
-        bench.standin.deliveries.subscribed = frozenset({"charge.succeeded"})
+        bench.simulator.deliveries.subscribed = frozenset({"charge.succeeded"})
         bench.buy()
         bench.deliver()
         assert endpoint.types == ["charge.succeeded"]

@@ -1,17 +1,18 @@
-// What the page can do better with a script: the total follows each tap, and paying shows that it
-// is under way. Without it the same form works with one request for each tap.
+// With a script the total changes with each tap, and the button shows that a payment is under way.
+// Without it the same form works, with one request for each tap.
 "use strict";
 
 const form = document.querySelector("form");
-// There are none where only one quantity can be bought.
+// Absent where only one quantity can be bought.
 const [less, more] = form.querySelectorAll(".step");
 const pay = form.querySelector(".pay");
 const error = document.getElementById("error");
 const totals = JSON.parse(form.dataset.totals);
-const least = Number(form.dataset.least);
+const minQuantity = Number(form.dataset.minQuantity);
+const maxQuantity = minQuantity + totals.length - 1;
 
 function total() {
-  return totals[form.elements.quantity.value - least];
+  return totals[form.elements.quantity.value - minQuantity];
 }
 
 function show() {
@@ -20,14 +21,14 @@ function show() {
   document.getElementById("pay").textContent = `Pay ${total()}`;
   if (less) {
     document.getElementById("count").value = quantity;
-    less.disabled = quantity <= least;
-    more.disabled = quantity >= least + totals.length - 1;
+    less.disabled = quantity <= minQuantity;
+    more.disabled = quantity >= maxQuantity;
   }
 }
 
 function step(by) {
   const wanted = Number(form.elements.quantity.value) + by;
-  form.elements.quantity.value = Math.min(Math.max(wanted, least), least + totals.length - 1);
+  form.elements.quantity.value = Math.min(Math.max(wanted, minQuantity), maxQuantity);
   error.hidden = true;
   show();
 }
@@ -43,9 +44,9 @@ function busy(on) {
   }
 }
 
-function fail(sentence) {
+function fail(message) {
   busy(false);
-  error.textContent = sentence;
+  error.textContent = message;
   error.hidden = false;
   error.scrollIntoView({ block: "nearest" });
 }
@@ -85,7 +86,7 @@ form.addEventListener("submit", (event) => {
   send(body);
 });
 
-// A phone's Back shows the page as it was left: busy, though it no longer is.
+// Back in a phone's browser shows the page as it was left: busy, which it no longer is.
 addEventListener("pageshow", () => busy(false));
-// A card that was just declined is not the one to be told about any more.
+// The error was about the card that was chosen before.
 form.addEventListener("change", () => { error.hidden = true; });

@@ -9,7 +9,7 @@ import stripe
 
 from sandbox.stripe_simulator import create_app
 from sandbox.stripe_simulator.failures import Failure
-from sandbox.stripe_simulator.webhooks import Switches
+from sandbox.stripe_simulator.webhooks import DeliverySettings
 from tests.sandbox.stripe_simulator.bench import KEY, PAYS, Bench, Endpoint
 
 PAID = ["payment_intent.created", "checkout.session.completed"]
@@ -23,8 +23,8 @@ def control(bench: Bench, name: str, body: Any, key: str = KEY) -> requests.Resp
 # Deliveries
 
 
-def test_late(hooked: Bench, endpoint: Endpoint) -> None:
-    hooked.standin.deliveries.switch(Switches(late=30))
+def test_a_delay(hooked: Bench, endpoint: Endpoint) -> None:
+    hooked.simulator.deliveries.configure(DeliverySettings(delay_seconds=30))
     hooked.buy()
     assert hooked.deliver() == 30
     assert hooked.deliver(after=29) == 1
@@ -34,8 +34,8 @@ def test_late(hooked: Bench, endpoint: Endpoint) -> None:
     assert endpoint.types == PAID
 
 
-def test_twice_at_the_same_moment(hooked: Bench, endpoint: Endpoint) -> None:
-    hooked.standin.deliveries.switch(Switches(twice=True))
+def test_duplicates_are_sent_at_the_same_time(hooked: Bench, endpoint: Endpoint) -> None:
+    hooked.simulator.deliveries.configure(DeliverySettings(duplicate=True))
     endpoint.together = threading.Barrier(2)  # each copy waits until the other is there, too
     hooked.buy()
     hooked.deliver()
@@ -44,8 +44,8 @@ def test_twice_at_the_same_moment(hooked: Bench, endpoint: Endpoint) -> None:
     assert hooked.undelivered() == []
 
 
-def test_twice_is_delivered_when_both_copies_are(hooked: Bench, endpoint: Endpoint) -> None:
-    hooked.standin.deliveries.switch(Switches(twice=True))
+def test_an_event_is_delivered_when_both_copies_are(hooked: Bench, endpoint: Endpoint) -> None:
+    hooked.simulator.deliveries.configure(DeliverySettings(duplicate=True))
     endpoint.answers.extend([200, 500])
     hooked.checkout.expire(hooked.visit())
     pause = hooked.deliver()
@@ -57,7 +57,7 @@ def test_twice_is_delivered_when_both_copies_are(hooked: Bench, endpoint: Endpoi
 
 
 def test_out_of_order(hooked: Bench, endpoint: Endpoint) -> None:
-    hooked.standin.deliveries.switch(Switches(out_of_order=True))
+    hooked.simulator.deliveries.configure(DeliverySettings(out_of_order=True))
     session_id = hooked.visit()
     hooked.checkout.pay(session_id, PAYS)
     hooked.deliver()
@@ -67,10 +67,10 @@ def test_out_of_order(hooked: Bench, endpoint: Endpoint) -> None:
     assert endpoint.types == PAID[::-1] * 2
 
 
-def test_out_of_order_the_first_waits_until_the_second_went(
+def test_out_of_order_the_first_is_held_until_the_second_is_delivered(
     hooked: Bench, endpoint: Endpoint
 ) -> None:
-    hooked.standin.deliveries.switch(Switches(out_of_order=True))
+    hooked.simulator.deliveries.configure(DeliverySettings(out_of_order=True))
     endpoint.answers.append(500)
     hooked.buy()
     pause = hooked.deliver()
@@ -80,21 +80,21 @@ def test_out_of_order_the_first_waits_until_the_second_went(
     assert endpoint.types == [PAID[1], PAID[1], PAID[0]]
 
 
-def test_a_held_event_goes_when_the_order_is_mended(hooked: Bench, endpoint: Endpoint) -> None:
-    hooked.standin.deliveries.switch(Switches(out_of_order=True))
+def test_a_held_event_is_sent_when_the_setting_ends(hooked: Bench, endpoint: Endpoint) -> None:
+    hooked.simulator.deliveries.configure(DeliverySettings(out_of_order=True))
     hooked.checkout.expire(hooked.visit())
     assert hooked.deliver() is None
     assert endpoint.hooks == []
-    hooked.standin.deliveries.switch(Switches())
+    hooked.simulator.deliveries.configure(DeliverySettings())
     hooked.deliver()
     assert endpoint.types == ["checkout.session.expired"]
 
 
-def test_never(hooked: Bench, endpoint: Endpoint) -> None:
-    hooked.standin.deliveries.switch(Switches(never=True))
+def test_dropped_events_stay_undelivered(hooked: Bench, endpoint: Endpoint) -> None:
+    hooked.simulator.deliveries.configure(DeliverySettings(drop=True))
     hooked.buy()
     assert hooked.deliver(after=1e6) is None
-    hooked.standin.deliveries.switch(Switches())
+    hooked.simulator.deliveries.configure(DeliverySettings())
     assert hooked.deliver(after=1e6) is None
     assert endpoint.hooks == []
     assert hooked.undelivered() == PAID
@@ -103,8 +103,8 @@ def test_never(hooked: Bench, endpoint: Endpoint) -> None:
     assert endpoint.types == ["checkout.session.expired"]
 
 
-def test_many_at_once(hooked: Bench, endpoint: Endpoint) -> None:
-    hooked.standin.deliveries.switch(Switches(at_once=4))
+def test_events_are_sent_concurrently(hooked: Bench, endpoint: Endpoint) -> None:
+    hooked.simulator.deliveries.configure(DeliverySettings(concurrency=4))
     endpoint.together = threading.Barrier(4)
     hooked.buy()
     hooked.buy()
@@ -112,28 +112,28 @@ def test_many_at_once(hooked: Bench, endpoint: Endpoint) -> None:
     assert sorted(endpoint.types) == sorted(PAID * 2)
 
 
-def test_the_switches_over_http(hooked: Bench, endpoint: Endpoint) -> None:
-    assert control(hooked, "delivery", {"late": 5, "twice": True}).json() == {
-        "late": 5.0,
-        "twice": True,
+def test_the_delivery_settings_over_http(hooked: Bench, endpoint: Endpoint) -> None:
+    assert control(hooked, "delivery", {"delay_seconds": 5, "duplicate": True}).json() == {
+        "delay_seconds": 5.0,
+        "duplicate": True,
         "out_of_order": False,
-        "never": False,
-        "at_once": 1,
+        "drop": False,
+        "concurrency": 1,
     }
     hooked.checkout.expire(hooked.visit())
     assert hooked.deliver() == 5
     hooked.deliver(after=5)
     assert len(endpoint.hooks) == 2
-    assert control(hooked, "delivery", {}).json()["twice"] is False
+    assert control(hooked, "delivery", {}).json()["duplicate"] is False
     headers = {"Authorization": f"Bearer {KEY}"}
     now = requests.get(f"{hooked.url}/_control/delivery", headers=headers, timeout=10)
-    assert now.json()["late"] == 0.0
+    assert now.json()["delay_seconds"] == 0.0
 
 
 @pytest.mark.parametrize(
     ("name", "body"),
     [
-        ("delivery", {"late": -1}),
+        ("delivery", {"delay_seconds": -1}),
         ("delivery", {"sideways": True}),
         ("delivery", []),
         ("fail", {"kind": "explode"}),
@@ -141,22 +141,22 @@ def test_the_switches_over_http(hooked: Bench, endpoint: Endpoint) -> None:
         ("fail", {"kind": "error", "count": 0}),
     ],
 )
-def test_a_switch_that_is_not_there_is_refused(bench: Bench, name: str, body: object) -> None:
+def test_a_wrong_setting_is_refused(bench: Bench, name: str, body: object) -> None:
     answer = control(bench, name, body)
     assert answer.status_code == 400
     assert answer.json()["error"]["message"]
-    assert bench.standin.deliveries.switches == Switches()
+    assert bench.simulator.deliveries.settings == DeliverySettings()
 
 
 @pytest.mark.parametrize("name", ["delivery", "fail"])
-def test_the_switches_want_the_key(bench: Bench, name: str) -> None:
+def test_the_control_routes_need_the_key(bench: Bench, name: str) -> None:
     assert control(bench, name, {}, key="sk_test_other").status_code == 401
 
 
 @pytest.mark.parametrize("name", ["delivery", "fail"])
-def test_the_switches_work_from_this_machine_only(bench: Bench, name: str) -> None:
+def test_the_control_routes_work_from_this_machine_only(bench: Bench, name: str) -> None:
     answer = (
-        create_app(bench.standin)
+        create_app(bench.simulator)
         .test_client()
         .post(
             f"/_control/{name}",
@@ -174,7 +174,7 @@ def test_the_switches_work_from_this_machine_only(bench: Bench, name: str) -> No
 
 def test_an_error_has_no_effect(bench: Bench) -> None:
     intent_id = bench.buy().payment_intent.id
-    bench.standin.failures.add(Failure("error", "POST", "/v1/payment_intents", count=2))
+    bench.simulator.failures.add(Failure("error", "POST", "/v1/payment_intents", count=2))
     for _ in range(2):
         with pytest.raises(stripe.APIError) as failed:
             bench.v1.payment_intents.capture(intent_id, {}, {"idempotency_key": "k"})
@@ -186,7 +186,7 @@ def test_an_error_has_no_effect(bench: Bench) -> None:
 
 def test_a_timeout_comes_after_the_effect(bench: Bench) -> None:
     intent_id = bench.buy().payment_intent.id
-    bench.standin.failures.add(Failure("timeout", "POST", "/v1/payment_intents", seconds=30))
+    bench.simulator.failures.add(Failure("timeout", "POST", "/v1/payment_intents", seconds=30))
     impatient = bench.client(timeout=0.3)
     with pytest.raises(stripe.APIConnectionError):
         impatient.v1.payment_intents.capture(
@@ -197,26 +197,26 @@ def test_a_timeout_comes_after_the_effect(bench: Bench) -> None:
         intent_id, {"amount_to_capture": 70}, {"idempotency_key": "k"}
     )
     assert again.amount_received == 70
-    bench.standin.failures.stop()
+    bench.simulator.failures.stop()
 
 
 def test_a_hang_has_no_effect(bench: Bench) -> None:
     intent_id = bench.buy().payment_intent.id
-    bench.standin.failures.add(Failure("hang", path="/v1/payment_intents", seconds=30))
+    bench.simulator.failures.add(Failure("hang", path="/v1/payment_intents", seconds=30))
     with pytest.raises(stripe.APIConnectionError):
         bench.client(timeout=0.3).v1.payment_intents.cancel(intent_id)
     assert bench.intent(intent_id).status == "requires_capture"
-    bench.standin.failures.stop()
-    bench.standin.failures.add(Failure("hang", path="/v1/payment_intents"))
+    bench.simulator.failures.stop()
+    bench.simulator.failures.add(Failure("hang", path="/v1/payment_intents"))
     with pytest.raises(stripe.APIError) as failed:
         bench.v1.payment_intents.cancel(intent_id)
     assert failed.value.http_status == 500
     assert bench.intent(intent_id).status == "requires_capture"
 
 
-def test_failures_come_in_order_and_only_where_they_match(bench: Bench) -> None:
-    bench.standin.failures.add(Failure("error", "GET", "/v1/prices"))
-    bench.standin.failures.add(Failure("error", "POST"))
+def test_failures_happen_in_order_and_only_where_they_match(bench: Bench) -> None:
+    bench.simulator.failures.add(Failure("error", "GET", "/v1/prices"))
+    bench.simulator.failures.add(Failure("error", "POST"))
     assert bench.v1.products.list().data == []
     with pytest.raises(stripe.APIError):
         bench.price()

@@ -1,4 +1,4 @@
-"""One request to the stand-in, inside one transaction: what the rules read, write and announce."""
+"""What the simulator's rules need for one request: its transaction, the time, and events."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from dataclasses import dataclass
 from sandbox.stripe_simulator import objects
 from sandbox.stripe_simulator.errors import Document, missing
 from sandbox.stripe_simulator.rendering import render
-from sandbox.stripe_simulator.store import Books
+from sandbox.stripe_simulator.store import Transaction
 
 
 @dataclass(frozen=True)
-class Work:
-    """``now`` in seconds since the epoch; ``announce`` gets every event on its way to the endpoint.
+class Context:
+    """``now`` in seconds since the epoch; ``enqueue`` puts an event into the delivery queue.
 
-    ``request_id`` and ``key`` are empty where a player's visit makes the events, not an API call.
+    ``request_id`` and ``idempotency_key`` are empty where the checkout page causes the events, not
+    an API call.
     """
 
-    books: Books
+    transaction: Transaction
     now: float
     public_url: str
-    announce: Callable[[Books, Document], None]
+    enqueue: Callable[[Transaction, Document], None]
     request_id: str = ""
-    key: str = ""
+    idempotency_key: str = ""
 
     @property
     def time(self) -> int:
@@ -31,24 +32,27 @@ class Work:
         return int(self.now)
 
     def find(self, kind: str, id: str, param: str) -> Document:
-        """The object, or Stripe's 404 that blames ``param``."""
-        document = self.books.get(kind, id)
+        """The object, or Stripe's 404 for the parameter ``param``."""
+        document = self.transaction.get(kind, id)
         if document is None:
             raise missing(kind.replace("checkout.", "checkout "), id, param)
         return document
 
     def emit(self, type: str, subject: Document, before: Document | None = None) -> None:
-        """Stores an event with ``subject`` as it is now; ``before`` tells what has changed."""
+        """Stores and enqueues an event about ``subject`` as it is now.
+
+        ``before`` is the object before the change, for ``previous_attributes``.
+        """
         previous = None
         if before is not None:
             previous = {key: old for key, old in before.items() if subject.get(key) != old}
         event = objects.event(
             self.time,
             type,
-            render(self.books, subject, self.public_url),
+            render(self.transaction, subject, self.public_url),
             previous,
             self.request_id or None,
-            self.key or None,
+            self.idempotency_key or None,
         )
-        self.books.put(event)
-        self.announce(self.books, event)
+        self.transaction.put(event)
+        self.enqueue(self.transaction, event)
