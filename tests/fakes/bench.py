@@ -58,6 +58,7 @@ class Bench:
         self.now = 1000.0
         self.state = State(started_at=self.now)
         self.effects: list[Effect] = []
+        self.views: list[View] = []  # after each event
         self.entries: list[Entry] = []
         self.mid = 0
         self.count = 0
@@ -68,6 +69,7 @@ class Bench:
         self.count += 1
         context = Context(self.now, f"new-id-{self.count}", self.jitter)
         self.state, made = advance(self.state, event, context, self.rules)
+        self.views.append(self.view)
         done = list(made)
         self.effects += made
         for effect in made:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 from kiosk.core.cabinet.rules import Rules
 from kiosk.core.effects import Call
 from kiosk.core.entries import Entry, Kind
-from kiosk.core.events import Answered, BrokerUp, MessageArrived, Receipt, Tick
+from kiosk.core.events import Answered, BrokerUp, MessageArrived, NotAnswered, Receipt, Tick
 from kiosk.core.view import Screen
 from kiosk.engine import Engine, Inbox
 from kiosk.hardware import RelayError
@@ -344,3 +345,29 @@ def test_a_call_that_was_not_made_for_a_full_disk_is_made_when_there_is_room(
     lab.engine.handle(Tick())
     lab.grant("cs_1", 1)
     assert [c for c in lab.calls if c.name == "settle cs_1"]
+
+
+def test_the_views_of_a_payment_go_from_paying_to_crediting(lab: Lab) -> None:
+    lab.start()
+    lab.views.clear()
+    seen_by_the_relay: list[Screen] = []
+    close = lab.relay.close
+
+    def look_and_close() -> None:
+        seen_by_the_relay.append(lab.engine.view.screen)
+        close()
+
+    lab.relay.close = look_and_close  # type: ignore[method-assign]
+    body = {"machineId": "cab001", "status": "processing"}
+    topic = "arcade/machine/cab001/payment"
+    lab.engine.handle(MessageArrived(topic, json.dumps(body).encode(), Receipt(1, 1, 1)))
+    lab.hint("cs_1")
+    claim = next(c for c in lab.calls if c.name == "claim cs_1")
+    lab.engine.handle(NotAnswered(claim, "the cloud does not answer"))
+    lab.run_out()
+    lab.answer("heartbeat", lab.beat())
+    lab.grant("cs_1", 3)
+    lab.run_out()
+    order = [screen for screen, _ in itertools.groupby(lab.views)]
+    assert order == [Screen.PAYING, Screen.CREDITING, Screen.PLAYING]
+    assert seen_by_the_relay == [Screen.CREDITING] * 3

@@ -899,3 +899,25 @@ def test_an_answer_that_cannot_be_written_down_is_asked_for_again(bench: Bench) 
     bench.feed(JournalOpened(tuple(bench.entries)))
     bench.grant("cs_1")
     assert bench.pulses == [("cs_1", 1)]
+
+
+def test_heartbeats_of_cabinets_that_started_together_drift_apart() -> None:
+    early, late = Bench(jitter=1.0), Bench(jitter=0.0)
+    for bench in (early, late):
+        bench.start()
+        bench.wait(286)
+    assert len(early.calls("heartbeat")) == len(late.calls("heartbeat")) + 1
+    late.wait(14)
+    assert len(early.calls("heartbeat")) == len(late.calls("heartbeat"))
+
+
+def test_cabinets_that_lost_the_cloud_together_do_not_come_back_together() -> None:
+    early, late = Bench(jitter=1.0), Bench(jitter=0.0)
+    for bench in (early, late):
+        bench.start()
+        bench.hint("cs_1")
+        bench.no_answer("claim cs_1")
+        bench.wait(0.3)
+    assert len(early.calls("claim cs_1")) == len(late.calls("claim cs_1")) + 1
+    late.wait(0.2)
+    assert len(early.calls("claim cs_1")) == len(late.calls("claim cs_1"))
