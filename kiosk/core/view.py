@@ -11,7 +11,7 @@ from enum import Enum
 
 
 class Screen(Enum):
-    """The compositions that the display has, one for each thing a player can be told."""
+    """The compositions that the display has, one for each thing that a player has to know."""
 
     STARTING = "starting"
     READY = "ready"

@@ -11,7 +11,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO
 
@@ -79,24 +79,25 @@ class Journal:
         """
         self.close()
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(self._path)
-            self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-            self._prepare(self._db)
-            self._power_was_lost = self._boot_has_changed(self._db)
-            return self._unfinished(self._db)
+            with ExitStack() as on_failure:
+                on_failure.callback(self.close)
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._lock = _locked(self._path)
+                self._db = sqlite3.connect(
+                    self._path, isolation_level=None, check_same_thread=False
+                )
+                self._prepare(self._db)
+                self._power_was_lost = self._boot_has_changed(self._db)
+                entries = self._unfinished(self._db)
+                on_failure.pop_all()
+                return entries
         except OSError as error:
-            self.close()
             raise JournalError(
                 f"the journal {self._path} cannot be written ({error.strerror}): "
                 "check the folder's owner and that the disk is not read-only"
             ) from error
         except (sqlite3.Error, ValueError) as error:
-            self.close()
             raise _failure(self._path, error) from error
-        except JournalError:
-            self.close()
-            raise
 
     def append(self, *entries: Entry) -> None:
         """Writes the entries, all or none, and returns when they are safe.

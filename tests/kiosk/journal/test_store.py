@@ -233,6 +233,37 @@ def test_writing_to_a_full_disk_is_one_sentence(files: Files) -> None:
     assert files.again() == (CLAIM,)
 
 
+@pytest.mark.parametrize("step", ["_prepare", "_boot_has_changed", "_unfinished"])
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (sqlite3.OperationalError("disk I/O error"), JournalError),
+        (OSError(5, "Input/output error"), JournalError),
+        (ValueError("no number"), JournalDamaged),
+        (JournalDamaged("made by a newer kiosk"), JournalDamaged),
+        (MemoryError(), MemoryError),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
+)
+def test_an_opening_that_fails_leaves_nothing_open(
+    files: Files,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    error: BaseException,
+    raised: type[BaseException],
+) -> None:
+    def fail(_self: Journal, _db: sqlite3.Connection) -> None:
+        raise error
+
+    journal = files.journal()
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, step, fail)
+        with pytest.raises(raised):
+            journal.open()
+    assert journal._db is None
+    assert files.journal().open() == ()  # the lock is free
+
+
 def test_writing_before_opening_is_refused(files: Files) -> None:
     with pytest.raises(JournalError, match="not open"):
         files.journal().append(CLAIM)
