@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from cloud.cli import admin
+from kiosk.adapters import clock
 from kiosk.adapters.broker import Broker
-from kiosk.adapters.clock import SystemNature
 from kiosk.adapters.cloud_client import CloudClient
 from kiosk.app import rules_of
 from kiosk.config.schema import Config
@@ -117,9 +117,11 @@ def kiosk(settings: Config, mark: Mark = lambda _step: None) -> Iterator[Engine]
         on_s=settings.relay.on_ms / 1000,
         journal=book,
         make_relay=lambda: MarkedRelay(mark),
-        line=broker,
+        broker=broker,
         cloud=client,
-        nature=SystemNature(),
+        clock=clock.SystemClock(),
+        new_id=clock.new_id,
+        jitter=clock.jitter,
     )
     thread = threading.Thread(target=engine.run, name="engine")
     thread.start()

@@ -111,7 +111,7 @@ class _Payer:
 
     def pay(self) -> dict[str, float]:
         """One payment; returns when it passed each step."""
-        offer = self._engine.state.offer
+        offer = self._engine.state.link.offer
         assert offer is not None
         page = self._phone.get(offer.url, timeout=5)
         form = {"quantity": "1", "card": "4242424242424242", "do": "pay"}
@@ -137,9 +137,9 @@ class _Payer:
             timeout=5,
         ).raise_for_status()
         parts.wait_for(lambda: "edge" in self._marks.times, "the coin")
-        parts.wait_for(lambda: not self._engine.state.book.jobs, "the settle")
+        parts.wait_for(lambda: not self._engine.state.order_book.unfinished, "the settle")
         # The pause after a pulse is the game's, not ours to be measured with the next payment.
-        due = self._engine.state.next_pulse_at
+        due = self._engine.state.relay.next_pulse_at
         parts.wait_for(lambda: time.monotonic() >= due, "the end of the pause")
         return dict(self._marks.times)
 

@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 
 from kiosk import __version__, dying, hardware
+from kiosk.adapters import clock
 from kiosk.adapters.broker import Broker
-from kiosk.adapters.clock import SystemNature
 from kiosk.adapters.cloud_client import CloudClient
 from kiosk.config.schema import Config
 from kiosk.core.cabinet.rules import Mode, Rules
@@ -62,10 +62,12 @@ def run(config: Config, shots: Path | None = None) -> int:
         on_s=config.relay.on_ms / 1000,
         journal=dying.MortalBook(book, fate) if fate else book,
         make_relay=make_relay,
-        line=broker,
+        broker=broker,
         cloud=client,
-        nature=SystemNature(),
-        changed=lambda: feed.put(engine.view),
+        clock=clock.SystemClock(),
+        new_id=clock.new_id,
+        jitter=clock.jitter,
+        on_view_change=lambda: feed.put(engine.view),
     )
     feed = Feed(engine.view)
     window_theme = _theme(config.screen.theme)
@@ -112,7 +114,7 @@ def run(config: Config, shots: Path | None = None) -> int:
         raise KioskError(
             f"the kiosk stopped on a defect ({failure[0]!r}): start it again, and send its log"
         ) from failure[0]
-    return 1 if engine.state.journal_problem or engine.state.relay_problem else 0
+    return 1 if engine.state.journal.problem or engine.state.relay.problem else 0
 
 
 def rules_of(config: Config) -> Rules:

@@ -128,18 +128,18 @@ def _new_journal(arguments: argparse.Namespace) -> int:
 
 def _ledger(arguments: argparse.Namespace) -> int:
     settings = schema.load(arguments.config)
-    from kiosk.core.order_book import BadLine
+    from kiosk.core.order_book import BadEntry
     from kiosk.journal import order_report, store
 
     path = settings.journal.path
     try:
-        book = order_report.accounts(store.read(path))
-    except BadLine as error:
+        orders = order_report.summaries(store.read(path))
+    except BadEntry as error:
         raise store.damaged(path, str(error)) from error
     if arguments.unsettled:
-        book = [account for account in book if account.unsettled]
+        orders = [order for order in orders if order.unsettled]
     print(
-        order_report.as_csv(book) if arguments.csv else order_report.table(book),
+        order_report.as_csv(orders) if arguments.csv else order_report.table(orders),
         end="" if arguments.csv else "\n",
     )
     return 0

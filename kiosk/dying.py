@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kiosk.core.entries import Entry
-from kiosk.engine import Book
+from kiosk.engine import JournalPort
 from kiosk.errors import KioskError
 from kiosk.hardware import Relay
 
@@ -52,7 +52,7 @@ def fate(environment: Mapping[str, str]) -> Fate | None:
 class MortalBook:
     """A journal that dies before or after a write."""
 
-    def __init__(self, book: Book, fate: Fate) -> None:
+    def __init__(self, book: JournalPort, fate: Fate) -> None:
         self._book = book
         self._fate = fate
 

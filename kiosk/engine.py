@@ -1,7 +1,8 @@
 """The one loop that owns the cabinet's state.
 
-Everything that happens is put into its inbox; it asks the rules (``kiosk.core.cabinet``) what that
-means, and does the effects one after the other. Only this thread touches the journal and the relay.
+Everything that happens is put into its inbox; it asks the rules (``kiosk.core.cabinet.advance``)
+what that means, and does the effects one after the other. Only this thread touches the journal and
+the relay.
 
 While the relay is closed the loop waits for its pulse and for nothing else: 100 ms in which a
 message may wait, so that no commit and no redraw can stretch a pulse.
@@ -16,18 +17,25 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from kiosk.core import screens
-from kiosk.core.cabinet import rules as cabinet_rules
-from kiosk.core.cabinet.rules import Moment, Rules, State
+from kiosk.core.cabinet.advance import advance
+from kiosk.core.cabinet.drive import next_due
+from kiosk.core.cabinet.rules import Rules
+from kiosk.core.cabinet.state import State
+from kiosk.core.cabinet.step import Context
 from kiosk.core.effects import (
     Acknowledge,
     Announce,
     Append,
     Call,
+    ClaimCall,
     Effect,
+    HeartbeatCall,
+    LinkCall,
     Pulse,
     ReopenJournal,
     ReopenRelay,
     Report,
+    SettleCall,
 )
 from kiosk.core.entries import Entry
 from kiosk.core.events import (
@@ -46,22 +54,22 @@ from kiosk.hardware import Relay
 log = logging.getLogger(__name__)
 
 
-class Book(Protocol):
+class JournalPort(Protocol):
     """What the engine needs of a journal (``kiosk.journal.store``). Both raise KioskError."""
 
     @property
     def power_was_lost(self) -> bool:
-        """Whether the machine was switched off after the last line that :meth:`open` found."""
+        """Whether the machine was switched off after the last entry that :meth:`open` found."""
 
     def open(self) -> Sequence[Entry]:
-        """Opens it and returns the lines that still matter."""
+        """Opens it and returns the entries that still matter."""
 
     def append(self, *entries: Entry) -> None:
-        """Writes lines, all or none, durably."""
+        """Writes entries, all or none, durably."""
 
 
-class Line(Protocol):
-    """What the engine needs of the broker's connection."""
+class BrokerPort(Protocol):
+    """What the engine needs of the broker's connection (``kiosk.adapters.broker``)."""
 
     def ack(self, receipt: object) -> None:
         """Acknowledges a message."""
@@ -70,15 +78,15 @@ class Line(Protocol):
         """Publishes the retained status."""
 
 
-class Ask(Protocol):
-    """What the engine needs of the cloud's client."""
+class CloudPort(Protocol):
+    """What the engine needs of the cloud's client (``kiosk.adapters.cloud_client``)."""
 
     def send(self, call: Call) -> None:
-        """Asks, and puts the answer into the queue later."""
+        """Makes the call, and puts its answer into the inbox later."""
 
 
-class Nature(Protocol):
-    """Time and chance."""
+class Clock(Protocol):
+    """The time (``kiosk.adapters.clock``)."""
 
     def now(self) -> float:
         """Monotonic seconds."""
@@ -86,63 +94,66 @@ class Nature(Protocol):
     def sleep(self, seconds: float) -> None:
         """Waits."""
 
-    def fresh(self) -> str:
-        """A name never used before."""
-
-    def chance(self) -> float:
-        """A number from 0 to 1."""
-
 
 class Inbox:
-    """The queue of what happened, for all who tell the engine something."""
+    """The queue of events; any thread may put one in."""
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
 
     def put(self, event: Event) -> None:
-        """Tells of an event; any thread may."""
+        """Hands an event to the engine."""
         self._queue.put(event)
 
     def end(self) -> None:
         """Says that nothing more is to be handled."""
         self._queue.put(None)
 
-    def get(self, patience: float) -> Event | None:
-        """The next event, a ``Tick`` after ``patience`` seconds without one, or ``None`` to end."""
+    def get(self, timeout: float) -> Event | None:
+        """The next event, a ``Tick`` after ``timeout`` seconds without one, or ``None`` to end."""
         try:
-            return self._queue.get(timeout=patience)
+            return self._queue.get(timeout=timeout)
         except queue.Empty:
             return Tick()
 
 
 class Engine:
-    """Runs the rules over the real parts. ``make_relay`` raises KioskError without hardware."""
+    """Runs the rules over the real parts.
+
+    ``make_relay`` raises KioskError without hardware. ``new_id`` returns a string that was never
+    used before, ``jitter`` a random number from 0 to 1. ``on_view_change`` is called with each
+    new :attr:`view`.
+    """
 
     def __init__(
         self,
         inbox: Inbox,
         rules: Rules,
         on_s: float,
-        journal: Book,
+        journal: JournalPort,
         make_relay: Callable[[], Relay],
-        line: Line,
-        cloud: Ask,
-        nature: Nature,
-        changed: Callable[[], None] = lambda: None,
+        broker: BrokerPort,
+        cloud: CloudPort,
+        clock: Clock,
+        new_id: Callable[[], str],
+        jitter: Callable[[], float],
+        on_view_change: Callable[[], None] = lambda: None,
     ) -> None:
         self._inbox = inbox
         self._rules = rules
         self._on_s = on_s
         self._journal = journal
         self._make_relay = make_relay
-        self._line = line
+        self._broker = broker
         self._cloud = cloud
-        self._nature = nature
-        self._changed = changed
+        self._clock = clock
+        self._new_id = new_id
+        self._jitter = jitter
+        self._on_view_change = on_view_change
         self._relay: Relay | None = None
-        self._own: deque[Event] = deque()
-        self._state = State(started_at=nature.now())
-        self._view = screens.view(self._state, nature.now(), rules)
+        self._pending: deque[Event] = deque()
+        self._state = State(started_at=clock.now())
+        self._view = screens.view(self._state, clock.now(), rules)
         self.pulses_made = 0
 
     def stop(self) -> None:
@@ -163,7 +174,7 @@ class Engine:
         """Opens relay and journal, then handles events until :meth:`stop`."""
         try:
             self.begin()
-            while (event := self._inbox.get(self.patience())) is not None:
+            while (event := self._inbox.get(self.seconds_to_next_due())) is not None:
                 self.handle(event)
         finally:
             if self._relay is not None:
@@ -171,71 +182,72 @@ class Engine:
 
     def begin(self) -> None:
         """The relay first: a crash may have left it closed."""
-        self._own.append(self._open_relay())
-        self._own.append(self._open_journal())
-        self._handle_own()
+        self._pending.append(self._open_relay())
+        self._pending.append(self._open_journal())
+        self._handle_pending()
 
-    def patience(self) -> float:
-        """Seconds until something is due by itself."""
-        now = self._nature.now()
-        return max(0.0, min(cabinet_rules.next_due(self._state, now, self._rules) - now, 3600.0))
+    def seconds_to_next_due(self) -> float:
+        """How long the engine may wait for an event, an hour at the most."""
+        now = self._clock.now()
+        return max(0.0, min(next_due(self._state, now, self._rules) - now, 3600.0))
 
     def handle(self, event: Event) -> None:
         """One event, and all that follows from it."""
-        self._own.append(event)
-        self._handle_own()
+        self._pending.append(event)
+        self._handle_pending()
 
-    def _handle_own(self) -> None:
-        while self._own:
-            event = self._own.popleft()
-            now = self._nature.now()
-            moment = Moment(now, self._nature.fresh(), self._nature.chance())
-            self._state, effects = cabinet_rules.advance(self._state, event, moment, self._rules)
+    def _handle_pending(self) -> None:
+        while self._pending:
+            event = self._pending.popleft()
+            now = self._clock.now()
+            context = Context(now, self._new_id(), self._jitter())
+            self._state, effects = advance(self._state, event, context, self._rules)
             view = screens.view(self._state, now, self._rules)
             if view != self._view:
                 self._view = view
-                self._changed()
-            self._do(effects)
+                self._on_view_change()
+            self._perform(effects)
 
-    def _do(self, effects: Sequence[Effect]) -> None:
-        """Does the effects in order; those behind a line that can't be written are not done.
+    def _perform(self, effects: Sequence[Effect]) -> None:
+        """Does the effects in order; those behind an entry that can't be written are not done.
 
-        Lines that stand together are written in one commit.
+        Entries that stand together are written in one commit.
         """
-        lines: list[Entry] = []
+        entries: list[Entry] = []
         for number, effect in enumerate(effects):
             if isinstance(effect, Append):
-                lines.append(effect.entry)
+                entries.append(effect.entry)
                 continue
-            if lines and not self._written(lines, effects[number:]):
+            if entries and not self._append(entries, undone=effects[number:]):
                 return
-            lines.clear()
-            self._do_one(effect)
-        if lines:
-            self._written(lines, ())
+            entries.clear()
+            self._perform_one(effect)
+        if entries:
+            self._append(entries, undone=())
 
-    def _written(self, lines: Sequence[Entry], behind: Sequence[Effect]) -> bool:
+    def _append(self, entries: Sequence[Entry], undone: Sequence[Effect]) -> bool:
+        """Whether the entries are in the journal; if not, ``undone`` will not be done either."""
         try:
-            self._journal.append(*lines)
+            self._journal.append(*entries)
         except KioskError as error:
-            self._own.append(JournalFailed(str(error), tuple(behind)))
+            self._pending.append(JournalFailed(str(error), tuple(undone)))
             return False
         return True
 
-    def _do_one(self, effect: Effect) -> None:
+    def _perform_one(self, effect: Effect) -> None:
         match effect:
             case Pulse():
-                self._own.append(self._pulse(effect))
-            case Call():
+                self._pending.append(self._pulse(effect))
+            case HeartbeatCall() | LinkCall() | ClaimCall() | SettleCall():
                 self._cloud.send(effect)
             case Acknowledge():
-                self._line.ack(effect.receipt)
+                self._broker.ack(effect.receipt)
             case Announce():
-                self._line.announce(effect.status)
+                self._broker.announce(effect.status)
             case ReopenJournal():
-                self._own.append(self._open_journal())
+                self._pending.append(self._open_journal())
             case ReopenRelay():
-                self._own.append(self._open_relay())
+                self._pending.append(self._open_relay())
             case Report():
                 log.log(
                     logging.getLevelNamesMapping()[effect.level.upper()],
@@ -243,7 +255,7 @@ class Engine:
                     effect.text,
                 )
             case Append():
-                raise AssertionError("lines are written together, by _written")
+                raise AssertionError("entries are written together, by _append")
 
     def _pulse(self, pulse: Pulse) -> Event:
         relay = self._relay
@@ -252,7 +264,7 @@ class Engine:
         try:
             try:
                 relay.close()
-                self._nature.sleep(self._on_s)
+                self._clock.sleep(self._on_s)
             finally:
                 relay.open()
         except KioskError as error:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pygame
 
-from kiosk.core.view import Bonus, Note, Offer, Reason, Screen, View
+from kiosk.core.view import Alert, Bonus, Offer, Reason, Screen, View
 from kiosk.display import theme
 from kiosk.display.catalogue import LANGUAGES
 from kiosk.display.stage import Look, Stage
 
 URL = "https://buy.stripe.com/test_8wM5kC0hQ3Yk7WgcMM"
 OFFER = Offer(URL, 100, "USD", 2, (Bonus(5, 6),))
-BROKER = Note(
+BROKER = Alert(
     "E3", "the broker mqtt.example.com:8883 cannot be reached: check the network and its name"
 )
-JOURNAL = Note(
+JOURNAL = Alert(
     "E1",
     "the journal is damaged (entry 17 is no pulse): end the kiosk, and begin a new journal with "
     "`kiosk new-journal`, which keeps this one",
@@ -34,11 +34,11 @@ VIEWS = {
     "crediting": View(Screen.CREDITING, coin=2, coins=3, closed=True),
     "crediting many": View(Screen.CREDITING, coin=17, coins=60),
     "playing": View(Screen.PLAYING, OFFER, credits_left=3),
-    "playing, no offer": View(Screen.PLAYING, credits_left=12, notes=(BROKER,)),
+    "playing, no offer": View(Screen.PLAYING, credits_left=12, alerts=(BROKER,)),
     "game over": View(Screen.GAME_OVER, OFFER),
     "game over, no offer": View(Screen.GAME_OVER),
-    "offline": View(Screen.OFFLINE, notes=(BROKER,)),
-    "out of order": View(Screen.OUT_OF_ORDER, notes=(JOURNAL, BROKER)),
+    "offline": View(Screen.OFFLINE, alerts=(BROKER,)),
+    "out of order": View(Screen.OUT_OF_ORDER, alerts=(JOURNAL, BROKER)),
     "maintenance": View(Screen.MAINTENANCE),
     "free play": View(Screen.FREE_PLAY),
 }

@@ -1,4 +1,4 @@
-"""Time and chance as the engine is given them, from the system."""
+"""The time, new identifiers and random numbers, from the system."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import time
 import uuid
 
 
-class SystemNature:
-    """Implements ``kiosk.engine.Nature``."""
+class SystemClock:
+    """Implements ``kiosk.engine.Clock``."""
 
     def now(self) -> float:
         return time.monotonic()
@@ -16,8 +16,12 @@ class SystemNature:
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
 
-    def fresh(self) -> str:
-        return uuid.uuid4().hex
 
-    def chance(self) -> float:
-        return random.random()
+def new_id() -> str:
+    """A string that was never used before."""
+    return uuid.uuid4().hex
+
+
+def jitter() -> float:
+    """A random number from 0 to 1."""
+    return random.random()

@@ -1,20 +1,21 @@
-"""What is to happen. The rules make these, the engine does them in the order they stand.
+"""What is to happen. The rules make these; the engine does them in the order in which they stand.
 
-The order is the promise: an ``Append`` before a ``Pulse`` means that the journal holds the line
-before the relay moves. When one fails, those behind it are not done.
+The order is the promise: an ``Append`` before a ``Pulse`` means that the journal holds the entry
+before the relay closes. When one fails, those behind it are not done.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 from kiosk.core.entries import Entry
 
 
 @dataclass(frozen=True)
 class Append:
-    """Write this line to the journal, durably."""
+    """Write this entry to the journal, durably."""
 
     entry: Entry
 
@@ -26,13 +27,99 @@ class Acknowledge:
     receipt: object
 
 
-@dataclass(frozen=True)
-class Call:
-    """Ask the cloud: POST ``body`` as JSON to ``path``. ``name`` says in logs what it is for."""
+# The calls to the cloud. Each is a POST of ``body`` as JSON to ``path``; ``name`` is what the log
+# calls it, and two calls with the same name are never under way at once.
 
-    name: str
-    path: str
-    body: Mapping[str, object]
+
+@dataclass(frozen=True)
+class HeartbeatCall:
+    """Tells the cloud how the cabinet is, and asks for its open orders."""
+
+    machine_id: str
+    state: str
+    version: str
+    healthy: bool
+    problems: tuple[str, ...]
+
+    name: ClassVar[str] = "heartbeat"
+    path: ClassVar[str] = "/status"
+
+    @property
+    def body(self) -> Mapping[str, object]:
+        return {
+            "machine_id": self.machine_id,
+            "state": self.state,
+            "version": self.version,
+            "healthy": self.healthy,
+            "problems": list(self.problems),
+        }
+
+
+@dataclass(frozen=True)
+class LinkCall:
+    """Asks for the cabinet's payment link."""
+
+    machine_id: str
+
+    name: ClassVar[str] = "link"
+    path: ClassVar[str] = "/create-payment-link"
+
+    @property
+    def body(self) -> Mapping[str, object]:
+        return {"machine_id": self.machine_id}
+
+
+@dataclass(frozen=True)
+class ClaimCall:
+    """Asks for an order."""
+
+    machine_id: str
+    order_id: str
+    claim_id: str
+
+    path: ClassVar[str] = "/claim"
+
+    @property
+    def name(self) -> str:
+        return f"claim {self.order_id}"
+
+    @property
+    def body(self) -> Mapping[str, object]:
+        return {
+            "machine_id": self.machine_id,
+            "order_id": self.order_id,
+            "claim_id": self.claim_id,
+        }
+
+
+@dataclass(frozen=True)
+class SettleCall:
+    """Says that ``pulsed`` of an order's ``pulses`` are to be charged."""
+
+    machine_id: str
+    order_id: str
+    claim_id: str
+    pulsed: int
+    pulses: int
+
+    path: ClassVar[str] = "/settle"
+
+    @property
+    def name(self) -> str:
+        return f"settle {self.order_id}"
+
+    @property
+    def body(self) -> Mapping[str, object]:
+        return {
+            "machine_id": self.machine_id,
+            "order_id": self.order_id,
+            "claim_id": self.claim_id,
+            "pulsed": self.pulsed,
+            "pulses": self.pulses,
+        }
+
+
+Call = HeartbeatCall | LinkCall | ClaimCall | SettleCall
 
 
 @dataclass(frozen=True)
@@ -60,11 +147,14 @@ class ReopenRelay:
     """Try the relay's driver again."""
 
 
+Level = Literal["info", "warning", "error"]
+
+
 @dataclass(frozen=True)
 class Report:
-    """Tell the operator, in the log. ``level`` is ``info``, ``warning`` or ``error``."""
+    """Write ``text`` to the log, for the operator."""
 
-    level: str
+    level: Level
     text: str
 
 

@@ -1,4 +1,4 @@
-"""What the journal holds: one entry for each thing written before it is done.
+"""What the journal holds: one entry for each thing, written before it is done.
 
 The cabinet's memory is the fold of these (``kiosk.core.order_book``), running and after a crash
 alike, so the two can never differ.
@@ -11,12 +11,12 @@ from enum import Enum
 
 
 class Kind(Enum):
-    """The lines of the cabinet's book."""
+    """The kinds of journal entries. Their values are stored: they do not change."""
 
     CLAIM = "claim"  # a claim id was made; the claim may reach the cloud from now on
-    CLAIMED = "claimed"  # the cloud said yes: `credits` as `pulses`
-    REFUSED = "refused"  # the cloud said no, or the order is not ours: nothing was pulsed
-    PULSE_BEGINS = "pulse begins"  # the relay closes after this line
+    CLAIMED = "claimed"  # the cloud granted the claim: `credits` as `pulses`
+    REFUSED = "refused"  # the cloud refused the claim: nothing was pulsed
+    PULSE_BEGINS = "pulse begins"  # the relay closes after this entry
     PULSE_OVER = "pulse over"  # the relay is open again
     FORGIVEN = "forgiven"  # power was lost: the `number` pulses begun so far are not charged
     SETTLE = "settle"  # no more pulses will be made; `number` of them are charged
@@ -26,7 +26,10 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Entry:
-    """One line. ``number`` is the pulse's (from 1), a count of pulses, or the credits left."""
+    """One entry. ``number`` is the pulse's (from 1), a count of pulses, or the credits left.
+
+    ``note`` is a remark for people who read the journal; no rule reads it.
+    """
 
     kind: Kind
     order_id: str = ""

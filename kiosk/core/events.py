@@ -1,7 +1,7 @@
-"""What happened to the cabinet. The edges make these and put them into the one queue.
+"""What happened to the cabinet. The adapters make these and put them into the engine's inbox.
 
-Nothing in here is believed yet: a message is bytes, an answer is a status and a JSON object. The
-rules (``kiosk.core.cabinet.rules``) read them.
+Nothing in here is checked yet: a message is bytes, an answer is a status and a JSON object. The
+rules check them (``kiosk.core.messages``).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from kiosk.core.entries import Entry
 
 @dataclass(frozen=True)
 class JournalOpened:
-    """The journal could be read: these are the entries of its unfinished business, oldest first.
+    """The journal could be read: these are the entries that still matter, oldest first.
 
-    ``power_was_lost`` says that its last line was written before the machine was switched on: what
+    ``power_was_lost`` says that its last entry was written before the machine was switched on: what
     the game had in memory is gone too.
     """
 
@@ -29,7 +29,7 @@ class JournalOpened:
 class JournalFailed:
     """The journal could not be read or written; nothing that needs it may happen.
 
-    ``undone`` are the effects that stood behind the line that could not be written.
+    ``undone`` are the effects that stood behind the entry that could not be written.
     """
 
     reason: str

@@ -1,4 +1,4 @@
-"""Reads what the broker and the cloud say. Nothing here is believed before its form is checked."""
+"""Reads the broker's messages and the cloud's answers, and checks the form of each."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class BadMessage(Exception):
 
 
 @dataclass(frozen=True)
-class CoinPulse:
-    """The hint that an order of ours is open."""
+class OrderHint:
+    """The ``coinpulse`` message: an order of this cabinet is open."""
 
     order_id: str
 
@@ -33,7 +33,7 @@ class GameOver:
 
 
 @dataclass(frozen=True)
-class PaymentNews:
+class PaymentStatus:
     """What a player's payment is doing; ``reason`` is Stripe's code for a decline, or empty."""
 
     status: str
@@ -41,8 +41,8 @@ class PaymentNews:
 
 
 @dataclass(frozen=True)
-class Granted:
-    """The cloud's yes to a claim; ``age`` is the seconds since it first said so."""
+class ClaimAnswer:
+    """The cloud granted a claim; ``age`` is the seconds since it first did."""
 
     credits: int
     state: str
@@ -50,7 +50,7 @@ class Granted:
 
 
 @dataclass(frozen=True)
-class Claimed:
+class ClaimedOrder:
     """An order that the cloud gave to this cabinet and that is not settled; ``age`` as above."""
 
     order_id: str
@@ -60,16 +60,16 @@ class Claimed:
 
 
 @dataclass(frozen=True)
-class Pulse:
+class HeartbeatAnswer:
     """The cloud's answer to a heartbeat."""
 
     link_active: bool
     link_url: str
     open_orders: tuple[str, ...]
-    claimed: tuple[Claimed, ...]
+    claimed: tuple[ClaimedOrder, ...]
 
 
-Message = CoinPulse | GameOver | PaymentNews
+Message = OrderHint | GameOver | PaymentStatus
 
 
 def read(topic: str, payload: bytes, machine_id: str) -> Message:
@@ -90,7 +90,7 @@ def read(topic: str, payload: bytes, machine_id: str) -> Message:
     match kind:
         case "coinpulse":
             _whole(body, "credits", 1, MOST_CREDITS)
-            return CoinPulse(_name(body, "orderId"))
+            return OrderHint(_name(body, "orderId"))
         case "gameover":
             if _text(body, "status") != "game_over":
                 raise BadMessage(f"a message on {topic} has a status that is not game_over")
@@ -99,30 +99,30 @@ def read(topic: str, payload: bytes, machine_id: str) -> Message:
             reason = body.get("reason", "")
             if not isinstance(reason, str):
                 raise BadMessage(f"a message on {topic} has a reason that is no text")
-            return PaymentNews(_text(body, "status"), reason[:120])
+            return PaymentStatus(_text(body, "status"), reason[:120])
         case _:
             raise BadMessage(f"a message on {topic}, which this kiosk does not know")
 
 
-def granted(body: Mapping[str, object], order_id: str, claim_id: str) -> Granted:
+def claim_answer(body: Mapping[str, object], order_id: str, claim_id: str) -> ClaimAnswer:
     """The answer to a claim."""
     if body.get("order_id") != order_id or body.get("claim_id") != claim_id:
         raise BadMessage("the cloud answered a claim with another order")
-    return Granted(_whole(body, "credits", 1, MOST_CREDITS), _text(body, "state"), _age(body))
+    return ClaimAnswer(_whole(body, "credits", 1, MOST_CREDITS), _text(body, "state"), _age(body))
 
 
-def pulse(body: Mapping[str, object]) -> Pulse:
+def heartbeat_answer(body: Mapping[str, object]) -> HeartbeatAnswer:
     """The answer to a heartbeat."""
     link = body.get("link")
     if not isinstance(link, Mapping):
         raise BadMessage("the cloud answered a heartbeat without a link")
     url = link.get("url")
-    return Pulse(
+    return HeartbeatAnswer(
         link_active=link.get("state") == "active",
         link_url=url if isinstance(url, str) else "",
         open_orders=tuple(_name(order, "order_id") for order in _objects(body, "orders")),
         claimed=tuple(
-            Claimed(
+            ClaimedOrder(
                 _name(order, "order_id"),
                 _text(order, "claim_id"),
                 _whole(order, "credits", 1, MOST_CREDITS),

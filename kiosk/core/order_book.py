@@ -1,4 +1,4 @@
-"""The cabinet's book: what each order has come to here, as the fold of the journal's lines.
+"""The order book: how far each order is in this cabinet, as the fold of the journal's entries.
 
             CLAIM            CLAIMED              SETTLE            SETTLED
    (hint) ────────▶ CLAIMING ────────▶ PULSING ────────▶ SETTLING ────────▶ done
@@ -10,13 +10,14 @@ Rules:
 
 1. Pulses are numbered from 1 and begin in order, each once. A pulse that began is never begun
    again, whether its end is in the book or not: without it, it is ambiguous.
-2. The book is folded line by line while the kiosk runs, and the same way after a restart, so a
-   restart can't know better or worse.
-3. An order that is done may be claimed again: a late hint comes when only the latest finished ones
-   are remembered. The cloud refuses a second claim id, so that life of it ends without a pulse.
+2. The book is folded entry by entry while the kiosk runs, and the same way after a restart, so
+   what runs and what is read after a crash cannot differ.
+3. An order that is done may be claimed again: only the latest finished ones are remembered, and a
+   hint for an older one may come late. The cloud refuses a second claim id, so the order ends
+   without another pulse.
 4. Pulses that the game forgot with the power are forgiven: they are not charged, and those that
    would make only a part of a credit are not made any more.
-5. A line that does not fit the lines before it raises :class:`BadLine`: such a book is not used.
+5. An entry that does not fit those before it raises :class:`BadEntry`: such a book is not used.
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ from kiosk.core.entries import Entry, Kind
 REMEMBERED = 200  # finished orders whose late hints are known for what they are
 
 
-class BadLine(Exception):
-    """The book cannot be what this kiosk wrote."""
+class BadEntry(Exception):
+    """The entry does not follow from those before it: this kiosk cannot have written them."""
 
 
-class Stage(Enum):
+class OrderStage(Enum):
     """How far an order is in this cabinet."""
 
     CLAIMING = "claiming"
@@ -43,7 +44,7 @@ class Stage(Enum):
 
 
 @dataclass(frozen=True)
-class Job:
+class OrderProgress:
     """An order that this cabinet is not done with.
 
     ``begun`` pulses began, ``made`` of them are known to be over; ``lost_begun`` and ``lost_made``
@@ -52,7 +53,7 @@ class Job:
 
     order_id: str
     claim_id: str
-    stage: Stage = Stage.CLAIMING
+    stage: OrderStage = OrderStage.CLAIMING
     credits: int = 0
     pulses: int = 0
     begun: int = 0
@@ -74,80 +75,78 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Till:
-    """The whole book: orders under way, oldest first, and what the game still owes the player.
+class OrderBook:
+    """The unfinished orders, oldest first, and what the game still owes the player.
 
-    ``done`` orders were settled here, ``refused`` ones were the cloud's no.
+    ``done`` orders were settled here, ``refused`` ones were refused by the cloud.
     """
 
-    jobs: Mapping[str, Job] = field(default_factory=dict)
+    unfinished: Mapping[str, OrderProgress] = field(default_factory=dict)
     done: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
     credits_left: int = 0
 
     def knows(self, order_id: str) -> bool:
-        """Whether a hint for this order is no news."""
-        return order_id in self.jobs or order_id in self.done or order_id in self.refused
+        """Whether a hint for this order says nothing new."""
+        return order_id in self.unfinished or order_id in self.done or order_id in self.refused
 
 
-def fold(entries: Iterable[Entry]) -> Till:
-    """The book that these lines make."""
-    till = Till()
+def fold(entries: Iterable[Entry]) -> OrderBook:
+    """The book that these entries make."""
+    book = OrderBook()
     for entry in entries:
-        till = apply(till, entry)
-    return till
+        book = apply(book, entry)
+    return book
 
 
-def apply(till: Till, entry: Entry) -> Till:
-    """The book with one more line."""
+def apply(book: OrderBook, entry: Entry) -> OrderBook:
+    """The book with one more entry. Raises :class:`BadEntry`."""
     match entry.kind:
         case Kind.CREDITS_LEFT:
-            return replace(till, credits_left=entry.number)
+            return replace(book, credits_left=entry.number)
         case Kind.CLAIM:
-            if entry.order_id in till.jobs:
-                raise BadLine(f"order {entry.order_id} is claimed twice")
-            return _with(till, Job(entry.order_id, entry.claim_id))
-    job = till.jobs.get(entry.order_id)
-    if job is None:
-        raise BadLine(f"'{entry.kind.value}' for order {entry.order_id}, which was never claimed")
-    match entry.kind, job.stage:
-        case Kind.CLAIMED, Stage.CLAIMING if entry.credits > 0 and entry.pulses > 0:
+            if entry.order_id in book.unfinished:
+                raise BadEntry(f"order {entry.order_id} is claimed twice")
+            return _with(book, OrderProgress(entry.order_id, entry.claim_id))
+    order = book.unfinished.get(entry.order_id)
+    if order is None:
+        raise BadEntry(f"'{entry.kind.value}' for order {entry.order_id}, which was never claimed")
+    match entry.kind, order.stage:
+        case Kind.CLAIMED, OrderStage.CLAIMING if entry.credits > 0 and entry.pulses > 0:
             return _with(
-                till,
-                replace(job, stage=Stage.PULSING, credits=entry.credits, pulses=entry.pulses),
+                book,
+                replace(
+                    order, stage=OrderStage.PULSING, credits=entry.credits, pulses=entry.pulses
+                ),
             )
-        case Kind.REFUSED, Stage.CLAIMING:
-            till = _without(till, job)
-            return replace(till, refused=(*till.refused, job.order_id)[-REMEMBERED:])
-        case Kind.PULSE_BEGINS, Stage.PULSING if entry.number == job.begun + 1 <= job.last:
-            return _with(till, replace(job, begun=entry.number))
-        case Kind.PULSE_OVER, Stage.PULSING if entry.number == job.begun and _is_open(job, entry):
-            till = _with(till, replace(job, made=job.made + 1))
-            each = job.pulses // job.credits
-            gained = 1 if (entry.number - job.lost_begun) % each == 0 else 0
-            return replace(till, credits_left=till.credits_left + gained)
-        case Kind.FORGIVEN, Stage.PULSING if entry.number == job.begun:
-            return _with(till, replace(job, lost_begun=job.begun, lost_made=job.made))
-        case Kind.SETTLE, Stage.PULSING if 0 <= entry.number <= job.begun - job.lost_begun:
-            return _with(till, replace(job, stage=Stage.SETTLING, pulsed=entry.number))
-        case Kind.SETTLED, Stage.SETTLING:
-            till = _without(till, job)
-            return replace(till, done=(*till.done, job.order_id)[-REMEMBERED:])
-    raise BadLine(
+        case Kind.REFUSED, OrderStage.CLAIMING:
+            book = _without(book, order)
+            return replace(book, refused=(*book.refused, order.order_id)[-REMEMBERED:])
+        case Kind.PULSE_BEGINS, OrderStage.PULSING if entry.number == order.begun + 1 <= order.last:
+            return _with(book, replace(order, begun=entry.number))
+        # The last pulse ends once: after that as many are over as may be, given the ambiguous ones.
+        case Kind.PULSE_OVER, OrderStage.PULSING if order.made < entry.number == order.begun:
+            book = _with(book, replace(order, made=order.made + 1))
+            each = order.pulses // order.credits
+            gained = 1 if (entry.number - order.lost_begun) % each == 0 else 0
+            return replace(book, credits_left=book.credits_left + gained)
+        case Kind.FORGIVEN, OrderStage.PULSING if entry.number == order.begun:
+            return _with(book, replace(order, lost_begun=order.begun, lost_made=order.made))
+        case Kind.SETTLE, OrderStage.PULSING if 0 <= entry.number <= order.begun - order.lost_begun:
+            return _with(book, replace(order, stage=OrderStage.SETTLING, pulsed=entry.number))
+        case Kind.SETTLED, OrderStage.SETTLING:
+            book = _without(book, order)
+            return replace(book, done=(*book.done, order.order_id)[-REMEMBERED:])
+    raise BadEntry(
         f"'{entry.kind.value}' number {entry.number} does not follow for order {entry.order_id}, "
-        f"which is {job.stage.value} with {job.begun} of {job.pulses} pulses begun"
+        f"which is {order.stage.value} with {order.begun} of {order.pulses} pulses begun"
     )
 
 
-def _is_open(job: Job, entry: Entry) -> bool:
-    # The last pulse ends once: after that as many are over as may be, given the ambiguous ones.
-    return job.made < entry.number
+def _with(book: OrderBook, order: OrderProgress) -> OrderBook:
+    return replace(book, unfinished={**book.unfinished, order.order_id: order})
 
 
-def _with(till: Till, job: Job) -> Till:
-    return replace(till, jobs={**till.jobs, job.order_id: job})
-
-
-def _without(till: Till, job: Job) -> Till:
-    left = {key: value for key, value in till.jobs.items() if key != job.order_id}
-    return replace(till, jobs=left)
+def _without(book: OrderBook, order: OrderProgress) -> OrderBook:
+    left = {key: value for key, value in book.unfinished.items() if key != order.order_id}
+    return replace(book, unfinished=left)

@@ -17,9 +17,10 @@ The first that applies:
 
 from __future__ import annotations
 
-from kiosk.core.cabinet.rules import Mode, Rules, State
-from kiosk.core.order_book import Job, Stage
-from kiosk.core.view import Note, Screen, View
+from kiosk.core.cabinet.rules import Mode, Rules
+from kiosk.core.cabinet.state import State
+from kiosk.core.order_book import OrderProgress, OrderStage
+from kiosk.core.view import Alert, Screen, View
 
 
 def view(state: State, now: float, rules: Rules) -> View:
@@ -30,35 +31,34 @@ def view(state: State, now: float, rules: Rules) -> View:
         Screen.PAYING,
         Screen.MAINTENANCE,
     )
-    job = _pulsing(state) if screen is Screen.CREDITING else None
+    order = _pulsing(state) if screen is Screen.CREDITING else None
+    reason = state.payment.reason if state.payment and screen is Screen.DECLINED else None
     return View(
         screen=screen,
-        offer=state.offer if sells else None,
-        coin=job.begun if job else 0,
-        coins=job.pulses if job else 0,
-        closed=job is not None and state.pulsing is not None,
-        credits_left=state.book.credits_left,
-        reason=state.news.reason if state.news and screen is Screen.DECLINED else None,
-        notes=_notes(state, rules) if screen is not Screen.STARTING else (),
+        offer=state.link.offer if sells else None,
+        coin=order.begun if order else 0,
+        coins=order.pulses if order else 0,
+        closed=order is not None and state.relay.pulsing is not None,
+        credits_left=state.order_book.credits_left,
+        reason=reason,
+        alerts=_alerts(state, rules) if screen is not Screen.STARTING else (),
     )
 
 
 def _screen(state: State, now: float, rules: Rules) -> Screen:
-    if state.journal_problem or state.relay_problem:
+    if state.journal.problem or state.relay.problem:
         return Screen.OUT_OF_ORDER
     if _pulsing(state):
         return Screen.CREDITING
-    news = state.news
-    claiming = any(job.stage is not Stage.SETTLING for job in state.book.jobs.values())
-    if claiming or (news and news.status == "processing"):
+    if state.payment_is_processing or _claiming(state):
         return Screen.PAYING
     if rules.mode is Mode.MAINTENANCE:
         return Screen.MAINTENANCE
-    if news:
+    if state.payment:
         return Screen.DECLINED
-    if state.book.credits_left:
+    if state.order_book.credits_left:
         return Screen.PLAYING
-    if now < state.game_over_until:
+    if now < state.game.game_over_until:
         return Screen.GAME_OVER
     if rules.mode is Mode.FREE_PLAY:
         return Screen.FREE_PLAY
@@ -69,15 +69,21 @@ def _screen(state: State, now: float, rules: Rules) -> Screen:
     return Screen.OFFLINE
 
 
-def _pulsing(state: State) -> Job | None:
+def _claiming(state: State) -> bool:
+    """Whether an order is being claimed, or is about to be pulsed."""
+    orders = state.order_book.unfinished.values()
+    return any(order.stage is not OrderStage.SETTLING for order in orders)
+
+
+def _pulsing(state: State) -> OrderProgress | None:
     """The order whose coins drop."""
-    jobs = state.book.jobs.values()
-    return next((job for job in jobs if job.stage is Stage.PULSING and job.begun), None)
+    orders = state.order_book.unfinished.values()
+    return next((o for o in orders if o.stage is OrderStage.PULSING and o.begun), None)
 
 
-def _notes(state: State, rules: Rules) -> tuple[Note, ...]:
-    if state.notes or rules.mode is not Mode.SELL or not state.cloud_ready:
-        return state.notes
-    if state.offer and not state.link_active:
-        return (Note("E5", "the cloud has switched this cabinet's payment link off"),)
+def _alerts(state: State, rules: Rules) -> tuple[Alert, ...]:
+    if state.alerts or rules.mode is not Mode.SELL or not state.cloud.ready:
+        return state.alerts
+    if state.link.offer and not state.link.active:
+        return (Alert("E5", "the cloud has switched this cabinet's payment link off"),)
     return ()

@@ -1,4 +1,4 @@
-"""What is to be heard of what the screen shows."""
+"""Which sounds go with what the screen shows, and how loud they are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kiosk.core.view import Reason, Screen, View
 QUIET_SHARE = 0.35  # of the volume, in quiet hours
 
 
-class Sound(Enum):
+class SoundCue(Enum):
     """The sounds, by the names that themes give them."""
 
     ATTRACT = "attract"
@@ -19,21 +19,21 @@ class Sound(Enum):
     GAME_OVER = "game_over"
 
 
-def heard(before: View | None, now: View) -> Sound | None:
-    """What is heard when one view follows another."""
+def cue_for(before: View | None, now: View) -> SoundCue | None:
+    """The sound that is played when one view follows another."""
     if before is None:
         return None
     if now.screen is Screen.CREDITING:
-        # The coin is heard as the relay closes, not when the screen comes.
+        # The coin sounds as the relay closes, not when the screen changes.
         begun = now.closed and not (before.closed and before.coin == now.coin)
-        return Sound.COIN if begun else None
+        return SoundCue.COIN if begun else None
     if now.screen is before.screen:
         return None
     if before.screen is Screen.CREDITING:
-        return Sound.THANKS if now.screen is Screen.PLAYING else None
+        return SoundCue.THANKS if now.screen is Screen.PLAYING else None
     if now.screen is Screen.DECLINED and now.reason is not Reason.RELEASED:
-        return Sound.DECLINED
-    return Sound.GAME_OVER if now.screen is Screen.GAME_OVER else None
+        return SoundCue.DECLINED
+    return SoundCue.GAME_OVER if now.screen is Screen.GAME_OVER else None
 
 
 def attracts(now: View, since_last: float, every: float) -> bool:
@@ -49,8 +49,8 @@ def is_quiet(minute: int, hours: tuple[int, int] | None) -> bool:
     return begin <= minute < end if begin <= end else minute >= begin or minute < end
 
 
-def loudness(sound: Sound, volume: float, quiet: bool) -> float:
-    """How loud a sound is played, 0 to 1; nothing calls for players in quiet hours."""
+def loudness(cue: SoundCue, volume: float, quiet: bool) -> float:
+    """How loud a sound is played, 0 to 1; in quiet hours nothing attracts players."""
     if not quiet:
         return volume
-    return 0.0 if sound in (Sound.ATTRACT, Sound.GAME_OVER) else volume * QUIET_SHARE
+    return 0.0 if cue in (SoundCue.ATTRACT, SoundCue.GAME_OVER) else volume * QUIET_SHARE

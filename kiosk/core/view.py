@@ -1,4 +1,4 @@
-"""What the screen is to show: the words between the rules and the drawing.
+"""What the screen is to show: the values that the rules hand to the drawing.
 
 The rules make a :class:`View` from the cabinet's state (``kiosk.core.screens``); the drawing
 (``kiosk.display``) turns one into pixels and knows nothing else of the cabinet.
@@ -11,7 +11,7 @@ from enum import Enum
 
 
 class Screen(Enum):
-    """The compositions that the display has, one for each thing a player can be told."""
+    """The compositions that the display has, one for each thing that a player has to know."""
 
     STARTING = "starting"
     READY = "ready"
@@ -61,7 +61,7 @@ class Reason(Enum):
 
 
 @dataclass(frozen=True)
-class Note:
+class Alert:
     """What an operator should mend: a short code (``docs/cabinet.md`` lists them), a sentence."""
 
     code: str
@@ -70,11 +70,11 @@ class Note:
 
 @dataclass(frozen=True)
 class View:
-    """One moment of the screen.
+    """All that the screen shows at one time.
 
     ``offer`` is present only while a payment can succeed: no offer, no QR code. ``coin`` of
     ``coins`` counts the relay's pulses while crediting, and ``closed`` says that the relay is
-    closed for it now. ``notes`` are for the operator, drawn small.
+    closed for it now. ``alerts`` are for the operator, drawn small.
     """
 
     screen: Screen
@@ -84,4 +84,4 @@ class View:
     closed: bool = False
     credits_left: int = 0
     reason: Reason | None = None
-    notes: tuple[Note, ...] = ()
+    alerts: tuple[Alert, ...] = ()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pygame
 
-from kiosk.core.view import Note, Screen, View
+from kiosk.core.view import Alert, Screen, View
 from kiosk.display import backdrops, layout, motions, qr, sprites
 from kiosk.display.catalogue import Words
 from kiosk.display.layout import Box, Grid, Places, card_box
@@ -77,7 +77,7 @@ class Composer:
         """
         told = scene(view, words)
         into.still.blit(self._ground, (0, 0))
-        notes = self._notes(view.notes, told.notes)
+        notes = self._notes(view.alerts, told.notes)
         into.places = layout.places(
             self.grid,
             told.form,
@@ -352,7 +352,7 @@ class Composer:
                 ]
                 pygame.draw.lines(into.still, colours.soft, False, points, max(2, tip // 3))
 
-    def _notes(self, notes: tuple[Note, ...], sentences: bool) -> tuple[str, ...]:
+    def _notes(self, notes: tuple[Alert, ...], sentences: bool) -> tuple[str, ...]:
         """The operator's lines: their codes, and as many whole sentences as there is room for."""
         if not notes:
             return ()

@@ -87,7 +87,7 @@ class Mirror:
             "closed": view.closed,
             "credits_left": view.credits_left,
             "reason": view.reason.value if view.reason else "",
-            "notes": [f"{note.code} · {note.text}" for note in view.notes],
+            "notes": [f"{alert.code} · {alert.text}" for alert in view.alerts],
             "width": surface.get_width(),
             "height": surface.get_height(),
             "shows_qr": code is not None,

@@ -16,7 +16,7 @@ from pathlib import Path
 import pygame
 
 from kiosk.core import sound_cues
-from kiosk.core.sound_cues import Sound
+from kiosk.core.sound_cues import SoundCue
 from kiosk.core.view import Screen, View
 from kiosk.display.window import Frame
 
@@ -48,7 +48,7 @@ class Sounds:
         self._clock = clock
         self._before: View | None = None
         self._last = clock()
-        self._wanted: queue.SimpleQueue[Sound | None] = queue.SimpleQueue()
+        self._wanted: queue.SimpleQueue[SoundCue | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._play, name="sounds", daemon=True)
 
     def start(self) -> None:
@@ -67,21 +67,21 @@ class Sounds:
             if now.screen is Screen.READY and sound_cues.attracts(
                 now, self._clock() - self._last, self._every
             ):
-                self._want(Sound.ATTRACT)
+                self._want(SoundCue.ATTRACT)
             return
-        sound = sound_cues.heard(self._before, now)
+        sound = sound_cues.cue_for(self._before, now)
         if self._before is None or now.screen is not self._before.screen:
             self._last = self._clock()
         self._before = now
         if sound:
             self._want(sound)
 
-    def _want(self, sound: Sound) -> None:
+    def _want(self, sound: SoundCue) -> None:
         self._last = self._clock()
         self._wanted.put(sound)
 
     def _play(self) -> None:
-        known: dict[Sound, pygame.mixer.Sound] = {}
+        known: dict[SoundCue, pygame.mixer.Sound] = {}
         told = False
         while True:
             try:

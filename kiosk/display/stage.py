@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 import pygame
 
-from kiosk.core.view import Note, Screen, View
+from kiosk.core.view import Alert, Screen, View
 from kiosk.display import burn_in, sprites, transitions
 from kiosk.display.catalogue import Words
 from kiosk.display.composer import Composer, Composition
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 _EPSILON = 1e-6  # seconds: a step that is due is due, whatever floats say
 _MOSAIC = 14  # pixels across that a flying code has at first: a third of its modules
-_UNREADABLE = Note(
+_UNREADABLE = Alert(
     "E6", "the payment code cannot be read from this screen: take a larger size or less overscan"
 )
 
@@ -238,7 +238,7 @@ class Stage:
             log.error("%s", _UNREADABLE.text)
             view = self._next.view
             screen = Screen.OFFLINE if view.screen is Screen.READY else view.screen
-            view = replace(view, screen=screen, offer=None, notes=(*view.notes, _UNREADABLE))
+            view = replace(view, screen=screen, offer=None, alerts=(*view.alerts, _UNREADABLE))
             self._begin(view, self._asked[1], -1)
             self._next.stands_in = True
             return self._draw_slices(budget)

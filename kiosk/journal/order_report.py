@@ -1,4 +1,4 @@
-"""The cabinet's own book for people: what the journal says of each order, as a table or CSV."""
+"""The cabinet's orders for people: what the journal says of each, as a table or CSV."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from tabulate import tabulate
 
 from kiosk.core import order_book
 from kiosk.core.entries import Entry, Kind
-from kiosk.core.order_book import Job, Till
+from kiosk.core.order_book import OrderBook, OrderProgress
 
 HEAD = ("order", "begun", "state", "credits", "pulses", "made", "forgiven", "ambiguous", "charged")
 SETTLED, REFUSED = "settled", "refused"
 
 
 @dataclass(frozen=True)
-class Account:
+class OrderSummary:
     """What became of one order here. ``begun_at`` is what the cabinet's wall clock said then.
 
-    ``job.pulsed`` is what the settle told, 0 before it; ``note`` is the last thing that was written
-    beside a line.
+    ``progress.pulsed`` is what the settle said, 0 before it; ``note`` is the last entry's that had
+    one.
     """
 
     order_id: str
     begun_at: float
     state: str
-    job: Job
+    progress: OrderProgress
     note: str = ""
 
     @property
@@ -37,52 +37,57 @@ class Account:
         return self.state not in (SETTLED, REFUSED)
 
 
-def accounts(lines: Iterable[tuple[Entry, float]]) -> Sequence[Account]:
-    """Every order of a journal, oldest first. Raises :class:`kiosk.core.order_book.BadLine`."""
-    book, found = Till(), dict[str, Account]()
-    for entry, wall in lines:
-        before = book.jobs.get(entry.order_id)
+def summaries(entries: Iterable[tuple[Entry, float]]) -> Sequence[OrderSummary]:
+    """Every order of a journal, oldest first.
+
+    ``entries`` come with the wall clock's seconds. Raises
+    :class:`kiosk.core.order_book.BadEntry`.
+    """
+    book = OrderBook()
+    orders: dict[str, OrderSummary] = {}
+    for entry, wall in entries:
+        before = book.unfinished.get(entry.order_id)
         book = order_book.apply(book, entry)
-        job = book.jobs.get(entry.order_id) or before
-        if job is None:
+        progress = book.unfinished.get(entry.order_id) or before
+        if progress is None:
             continue
-        account = found.get(entry.order_id)
-        if account and account.state == SETTLED:
+        order = orders.get(entry.order_id)
+        if order and order.state == SETTLED:
             continue  # a late hint after a restart: the cloud refuses it, and nothing of it counts
-        if account is None or entry.kind is Kind.CLAIM:
-            account = Account(entry.order_id, wall, "", job)
-        state = {Kind.SETTLED: SETTLED, Kind.REFUSED: REFUSED}.get(entry.kind, job.stage.value)
-        found[entry.order_id] = replace(
-            account, state=state, job=job, note=entry.note or account.note
+        if order is None or entry.kind is Kind.CLAIM:
+            order = OrderSummary(entry.order_id, wall, "", progress)
+        state = {Kind.SETTLED: SETTLED, Kind.REFUSED: REFUSED}.get(entry.kind, progress.stage.value)
+        orders[entry.order_id] = replace(
+            order, state=state, progress=progress, note=entry.note or order.note
         )
-    return tuple(found.values())
+    return tuple(orders.values())
 
 
-def table(book: Iterable[Account]) -> str:
+def table(orders: Iterable[OrderSummary]) -> str:
     """A table for a terminal."""
-    return tabulate([_row(account) for account in book], (*HEAD, "note"), disable_numparse=True)
+    return tabulate([_row(order) for order in orders], (*HEAD, "note"), disable_numparse=True)
 
 
-def as_csv(book: Iterable[Account]) -> str:
+def as_csv(orders: Iterable[OrderSummary]) -> str:
     """Comma-separated values with a head, for a spreadsheet."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow((*HEAD, "note"))
-    writer.writerows(_row(account) for account in book)
+    writer.writerows(_row(order) for order in orders)
     return text.getvalue()
 
 
-def _row(account: Account) -> tuple[object, ...]:
-    job = account.job
+def _row(order: OrderSummary) -> tuple[object, ...]:
+    progress = order.progress
     return (
-        account.order_id,
-        datetime.fromtimestamp(account.begun_at, UTC).isoformat(" ", "seconds"),
-        account.state,
-        job.credits,
-        job.pulses,
-        job.made,
-        job.lost_made,
-        job.ambiguous,
-        job.pulsed,
-        account.note,
+        order.order_id,
+        datetime.fromtimestamp(order.begun_at, UTC).isoformat(" ", "seconds"),
+        order.state,
+        progress.credits,
+        progress.pulses,
+        progress.made,
+        progress.lost_made,
+        progress.ambiguous,
+        progress.pulsed,
+        order.note,
     )

@@ -1,8 +1,8 @@
-"""The cabinet's journal: the lines of ``kiosk.core.entries`` in one SQLite file.
+"""The cabinet's journal: the entries of ``kiosk.core.entries`` in one SQLite file.
 
-WAL with ``synchronous=FULL``: when :meth:`Journal.append` returns, the lines survive a power cut.
-Each line also carries the boot it was written in, by which a machine that lost power is told from
-a process that died, and both clocks, for people and for reports: no rule uses the wall clock.
+WAL with ``synchronous=FULL``: when :meth:`Journal.append` returns, the entries survive a power cut.
+Each is stored with the boot it was written in, by which a machine that lost power is told from a
+process that was killed, and both clocks, for people and for reports: no rule uses the wall clock.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO
 
 from kiosk.core import order_book
 from kiosk.core.entries import Entry, Kind
-from kiosk.core.order_book import BadLine
+from kiosk.core.order_book import BadEntry
 from kiosk.errors import KioskError
 
 _APPLICATION = 0x41524B31  # "ARK1": tells this file from any other SQLite file
@@ -43,17 +43,17 @@ class JournalError(KioskError):
 
 
 class JournalInUse(JournalError):
-    """Another kiosk has it."""
+    """Another kiosk has it open."""
 
 
 class JournalDamaged(JournalError):
-    """What is in the file is no journal that this kiosk can go on with, and never will be."""
+    """The file is no journal that this kiosk can use, and trying again does not help."""
 
 
 class Journal:
     """The journal in the file ``path``, for one kiosk at a time and one thread.
 
-    ``clocks`` returns (boot id, monotonic seconds, wall seconds) for the line's columns.
+    ``clocks`` returns (boot id, monotonic seconds, wall seconds) for an entry's columns.
     """
 
     def __init__(self, path: Path, clocks: Callable[[], tuple[str, float, float]]) -> None:
@@ -65,41 +65,42 @@ class Journal:
 
     @property
     def power_was_lost(self) -> bool:
-        """Whether the machine was switched off after the last line that :meth:`open` found.
+        """Whether the machine was switched off after the last entry that :meth:`open` found.
 
         ``False`` where the system does not tell one boot from another.
         """
         return self._power_was_lost
 
     def open(self) -> tuple[Entry, ...]:
-        """Opens the file, made if need be, and returns the lines that still matter.
+        """Opens the file, made if need be, and returns the entries that still matter.
 
-        These are all lines of the orders that are unfinished or were touched since the credits left
-        were last written down, and that count.
+        These are all entries of the orders that are unfinished or were touched since the credits
+        left were last written, and that entry.
         """
         self.close()
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(self._path)
-            self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-            self._prepare(self._db)
-            self._power_was_lost = self._boot_has_changed(self._db)
-            return self._unfinished(self._db)
+            with ExitStack() as on_failure:
+                on_failure.callback(self.close)
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._lock = _locked(self._path)
+                self._db = sqlite3.connect(
+                    self._path, isolation_level=None, check_same_thread=False
+                )
+                self._prepare(self._db)
+                self._power_was_lost = self._boot_has_changed(self._db)
+                entries = self._unfinished(self._db)
+                on_failure.pop_all()
+                return entries
         except OSError as error:
-            self.close()
             raise JournalError(
                 f"the journal {self._path} cannot be written ({error.strerror}): "
                 "check the folder's owner and that the disk is not read-only"
             ) from error
         except (sqlite3.Error, ValueError) as error:
-            self.close()
             raise _failure(self._path, error) from error
-        except JournalError:
-            self.close()
-            raise
 
     def append(self, *entries: Entry) -> None:
-        """Writes the lines, all or none, and returns when they are safe.
+        """Writes the entries, all or none, and returns when they are safe.
 
         After a failure nothing more can be written until :meth:`open` has read the file again.
         """
@@ -117,7 +118,7 @@ class Journal:
                 self._mark(self._db, entry)
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
-            # What is in memory is ahead of the disk now: nothing follows until both are one again.
+            # Memory is ahead of the disk now: nothing follows until the file was read again.
             self.close()
             raise _failure(self._path, error) from error
 
@@ -160,7 +161,7 @@ class Journal:
         return bool(last and last[0] and now and last[0] != now)
 
     def _unfinished(self, db: sqlite3.Connection) -> tuple[Entry, ...]:
-        # Orders come whole: without their beginning, later lines tell nothing.
+        # Orders come whole: later entries cannot be read without the earlier ones.
         rows = db.execute(
             f"""WITH counted (since) AS (
                     SELECT coalesce(max(number), 0) FROM entries WHERE kind = ?)
@@ -180,7 +181,7 @@ class Journal:
 
 
 def read(path: Path) -> Iterator[tuple[Entry, float]]:
-    """Every line with its wall clock's seconds, oldest first, for people; changes nothing.
+    """Every entry with its wall clock's seconds, oldest first, for people; changes nothing.
 
     A kiosk may run meanwhile. Raises :class:`JournalError`.
     """
@@ -207,7 +208,7 @@ def set_aside(path: Path) -> Path:
     journal = Journal(path, lambda: ("", 0.0, 0.0))
     try:
         order_book.fold(journal.open())
-    except (JournalDamaged, BadLine):
+    except (JournalDamaged, BadEntry):
         pass
     else:
         raise JournalError(f"the journal {path} is in order: there is no need for a new one")
@@ -231,16 +232,16 @@ def set_aside(path: Path) -> Path:
     return kept
 
 
-def damaged(path: Path, told: str) -> JournalDamaged:
-    """The sentence for a file that is beyond use."""
+def damaged(path: Path, detail: str) -> JournalDamaged:
+    """The error for a file that cannot be used any more."""
     return JournalDamaged(
-        f"{path} is no journal, or a damaged one ({told}): `kiosk new-journal` keeps it for the "
+        f"{path} is no journal, or a damaged one ({detail}): `kiosk new-journal` keeps it for the "
         "books and begins a new one"
     )
 
 
 def _locked(path: Path) -> IO[str]:
-    """One kiosk for a journal: two would each make the pulses of the same order."""
+    """Opens and locks the lock file: two kiosks would each make the pulses of the same order."""
     lock = path.with_name(path.name + ".lock").open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -253,7 +254,7 @@ def _locked(path: Path) -> IO[str]:
 
 
 def boot_id() -> str:
-    """A name for the time since the machine was switched on; empty where the system has none."""
+    """The system's id for the time since it was switched on; empty where it has none."""
     with suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return ""
@@ -277,33 +278,33 @@ def _entry(row: tuple[object, ...]) -> Entry:
         Kind(kind),
         str(order_id),
         str(claim_id),
-        _int(credits),
-        _int(pulses),
-        _int(number),
+        _whole(credits),
+        _whole(pulses),
+        _whole(number),
         str(note),
     )
 
 
-def _int(value: object) -> int:
+def _whole(value: object) -> int:
     if not isinstance(value, int):
         raise ValueError(f"{value!r} stands where a number should")
     return value
 
 
 def _failure(path: Path, error: Exception) -> JournalError:
-    told = str(error)
-    if "readonly" in told or (path.exists() and not os.access(path, os.W_OK)):
+    message = str(error)
+    if "readonly" in message or (path.exists() and not os.access(path, os.W_OK)):
         return JournalError(f"the journal {path} is read-only: check its owner and the disk")
-    if "full" in told:
+    if "full" in message:
         return JournalError(f"the journal {path} cannot be written, the disk is full: make room")
-    if "not a database" in told or "malformed" in told or isinstance(error, ValueError):
-        return damaged(path, told)
-    if "unable to open" in told:
+    if "not a database" in message or "malformed" in message or isinstance(error, ValueError):
+        return damaged(path, message)
+    if "unable to open" in message:
         return JournalError(
             f"the journal {path} cannot be opened: check that it is a file of the kiosk's user"
         )
-    if "I/O" in told:
+    if "I/O" in message:
         return JournalError(
-            f"the journal {path} cannot be read or written ({told}): check the disk and its room"
+            f"the journal {path} cannot be read or written ({message}): check the disk and its room"
         )
-    return JournalError(f"the journal {path} cannot be used: {told}")
+    return JournalError(f"the journal {path} cannot be used: {message}")

@@ -7,12 +7,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kiosk.core import screens
-from kiosk.core.cabinet.rules import Moment, Rules, State, advance, next_due
+from kiosk.core.cabinet.advance import advance
+from kiosk.core.cabinet.drive import next_due
+from kiosk.core.cabinet.rules import Rules
+from kiosk.core.cabinet.state import State
+from kiosk.core.cabinet.step import Context
 from kiosk.core.effects import (
     Acknowledge,
     Announce,
     Append,
     Call,
+    ClaimCall,
     Effect,
     Pulse,
     Report,
@@ -47,11 +52,13 @@ OFFER: dict[str, Any] = {
 class Bench:
     """Feeds events and keeps the effects; pulses are made as soon as they are asked for."""
 
-    def __init__(self, **rules: Any) -> None:
+    def __init__(self, jitter: float = 0.0, **rules: Any) -> None:
+        self.jitter = jitter
         self.rules = Rules("cab001", version="1", **rules)
         self.now = 1000.0
         self.state = State(started_at=self.now)
         self.effects: list[Effect] = []
+        self.views: list[View] = []  # after each event
         self.entries: list[Entry] = []
         self.mid = 0
         self.count = 0
@@ -60,8 +67,9 @@ class Bench:
     def feed(self, event: Event) -> list[Effect]:
         """One event; returns the effects that it and the pulses it caused had."""
         self.count += 1
-        moment = Moment(self.now, f"fresh{self.count}", 0.0)
-        self.state, made = advance(self.state, event, moment, self.rules)
+        context = Context(self.now, f"new-id-{self.count}", self.jitter)
+        self.state, made = advance(self.state, event, context, self.rules)
+        self.views.append(self.view)
         done = list(made)
         self.effects += made
         for effect in made:
@@ -114,8 +122,7 @@ class Bench:
 
     def call(self, name: str) -> Call:
         """The last call of that name (``claim cs_1``) that was made and not answered yet."""
-        assert name in self.state.under_way, f"{name} is not under way: {self.state.under_way}"
-        return next(e for e in reversed(self.effects) if isinstance(e, Call) and e.name == name)
+        return self.state.cloud.under_way[name]
 
     def answer(self, name: str, body: Mapping[str, object], status: int = 200) -> list[Effect]:
         """The cloud answers."""
@@ -130,9 +137,10 @@ class Bench:
     ) -> list[Effect]:
         """The cloud says yes to a claim."""
         call = self.call(f"claim {order_id}")
+        assert isinstance(call, ClaimCall)
         body = {
             "order_id": order_id,
-            "claim_id": call.body["claim_id"],
+            "claim_id": call.claim_id,
             "credits": credits,
             "state": state,
             "age_seconds": age,

@@ -1,7 +1,8 @@
-"""The loop over the real journal and the simulated relay: the line before the deed."""
+"""The loop over the real journal and the simulated relay: the entry before the action."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 from kiosk.core.cabinet.rules import Rules
 from kiosk.core.effects import Call
 from kiosk.core.entries import Entry, Kind
-from kiosk.core.events import Answered, BrokerUp, MessageArrived, Receipt, Tick
+from kiosk.core.events import Answered, BrokerUp, MessageArrived, NotAnswered, Receipt, Tick
 from kiosk.core.view import Screen
 from kiosk.engine import Engine, Inbox
 from kiosk.hardware import RelayError
@@ -47,25 +48,24 @@ class Lab:
             0.1,
             self.journal,
             self.make_relay,
-            self,
-            self,
-            self,
-            self.changed,
+            broker=self,
+            cloud=self,
+            clock=self,
+            new_id=self.new_id,
+            jitter=lambda: 0.5,
+            on_view_change=self.view_changed,
         )
 
-    # Nature
+    # The clock and new identifiers
     def now(self) -> float:
         return self.time
 
     def sleep(self, seconds: float) -> None:
         self.time += seconds
 
-    def fresh(self) -> str:
+    def new_id(self) -> str:
         self.count += 1
-        return f"fresh{self.count}"
-
-    def chance(self) -> float:
-        return 0.5
+        return f"new-id-{self.count}"
 
     # The broker's connection and the cloud's client
     def ack(self, receipt: object) -> None:
@@ -77,7 +77,7 @@ class Lab:
     def send(self, call: Call) -> None:
         self.calls.append(call)
 
-    def changed(self) -> None:
+    def view_changed(self) -> None:
         self.views.append(self.engine.view.screen)
 
     def make_relay(self) -> SimulatedRelay:
@@ -118,13 +118,13 @@ class Lab:
     def run_out(self) -> None:
         """Lets everything happen that is due within the next seconds."""
         for _ in range(30):
-            patience = self.engine.patience()
-            if patience > 3:
+            wait = self.engine.seconds_to_next_due()
+            if wait > 3:
                 return
-            self.time += patience
+            self.time += wait
             self.engine.handle(Tick())
 
-    def lines(self) -> list[Entry]:
+    def entries(self) -> list[Entry]:
         """What a restarted kiosk would read."""
         return list(self.journal.open())
 
@@ -164,7 +164,7 @@ def test_the_relay_is_opened_before_the_journal_is_read(
     assert order == ["relay", "journal"]
 
 
-def test_every_line_is_on_the_disk_before_its_deed(
+def test_every_entry_is_on_the_disk_before_what_it_records(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lab.start()
@@ -208,7 +208,7 @@ def test_every_line_is_on_the_disk_before_its_deed(
     ]
 
 
-def test_a_line_that_cannot_be_written_stops_what_stands_behind_it(
+def test_an_entry_that_cannot_be_written_stops_what_stands_behind_it(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lab.start()
@@ -221,7 +221,7 @@ def test_a_line_that_cannot_be_written_stops_what_stands_behind_it(
     assert lab.acks == []
     assert not [c for c in lab.calls if c.name.startswith("claim")]
     assert lab.engine.view.screen is Screen.OUT_OF_ORDER
-    assert [note.text for note in lab.engine.view.notes] == ["the disk is full: make room"]
+    assert [alert.text for alert in lab.engine.view.alerts] == ["the disk is full: make room"]
     monkeypatch.undo()
     lab.time += 11
     lab.engine.handle(Tick())
@@ -313,7 +313,7 @@ def test_the_thread_ends_when_asked_and_opens_the_relay(lab: Lab) -> None:
     thread.join(5)
     assert not thread.is_alive()
     assert shut == [True]
-    assert lab.engine.state.broker_ready
+    assert lab.engine.state.broker.ready
 
 
 def test_views_change_as_things_happen(lab: Lab) -> None:
@@ -345,3 +345,29 @@ def test_a_call_that_was_not_made_for_a_full_disk_is_made_when_there_is_room(
     lab.engine.handle(Tick())
     lab.grant("cs_1", 1)
     assert [c for c in lab.calls if c.name == "settle cs_1"]
+
+
+def test_the_views_of_a_payment_go_from_paying_to_crediting(lab: Lab) -> None:
+    lab.start()
+    lab.views.clear()
+    seen_by_the_relay: list[Screen] = []
+    close = lab.relay.close
+
+    def look_and_close() -> None:
+        seen_by_the_relay.append(lab.engine.view.screen)
+        close()
+
+    lab.relay.close = look_and_close  # type: ignore[method-assign]
+    body = {"machineId": "cab001", "status": "processing"}
+    topic = "arcade/machine/cab001/payment"
+    lab.engine.handle(MessageArrived(topic, json.dumps(body).encode(), Receipt(1, 1, 1)))
+    lab.hint("cs_1")
+    claim = next(c for c in lab.calls if c.name == "claim cs_1")
+    lab.engine.handle(NotAnswered(claim, "the cloud does not answer"))
+    lab.run_out()
+    lab.answer("heartbeat", lab.beat())
+    lab.grant("cs_1", 3)
+    lab.run_out()
+    order = [screen for screen, _ in itertools.groupby(lab.views)]
+    assert order == [Screen.PAYING, Screen.CREDITING, Screen.PLAYING]
+    assert seen_by_the_relay == [Screen.CREDITING] * 3

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kiosk.core.cabinet.rules import Rules
-from kiosk.core.effects import Call
+from kiosk.core.effects import Call, ClaimCall
 from kiosk.core.entries import Entry
 from kiosk.core.events import (
     Answered,
@@ -193,7 +193,18 @@ class Cabinet:
         self.note(f"starts in boot {self.boots}")
         self.journal = _Journal(self)
         rules = Rules(self.machine_id, pulses_per_credit=self.each, version="simulated")
-        engine = Engine(Inbox(), rules, 0.1, self.journal, lambda: _Relay(self), self, self, self)
+        engine = Engine(
+            Inbox(),
+            rules,
+            0.1,
+            self.journal,
+            lambda: _Relay(self),
+            broker=self,
+            cloud=self,
+            clock=self,
+            new_id=self.new_id,
+            jitter=self.rng.random,
+        )
         self.engine = engine
         self._guarded(engine.begin)
         self._connect_in(1.0)
@@ -233,11 +244,11 @@ class Cabinet:
     def coin(self) -> None:
         """The contact closed: the game counts a coin for the order that is being pulsed."""
         assert self.engine is not None
-        pulsing = self.engine.state.pulsing
-        assert pulsing is not None, "the relay closed for no order"
-        self.note(f"COIN {pulsing[0]} {pulsing[1]}")
-        self.kept[pulsing[0]] += 1
-        self.on_coin(self, *pulsing)
+        pulse = self.engine.state.relay.pulsing
+        assert pulse is not None, "the relay closed for no order"
+        self.note(f"COIN {pulse.order_id} {pulse.number}")
+        self.kept[pulse.order_id] += 1
+        self.on_coin(self, pulse.order_id, pulse.number)
 
     def feed(self, event: Event) -> None:
         """Tells the engine, if it lives, and after the pulse that it is busy with."""
@@ -284,7 +295,7 @@ class Cabinet:
         if self.engine is None:
             return
         # A little later than due: the two clocks round differently.
-        at = max(self.world.now + self.engine.patience() + 1e-6, self.busy_until)
+        at = max(self.world.now + self.engine.seconds_to_next_due() + 1e-6, self.busy_until)
         if at >= self.tick_at - 1e-9 and self.tick_at >= self.world.now:
             return
         self.tick_at = at
@@ -310,7 +321,7 @@ class Cabinet:
 
         self.world.at(seconds, connect)
 
-    # Nature, for the engine
+    # The clock and new identifiers, for the engine
 
     def now(self) -> float:
         return self.world.now - self.boot_at + self.ahead
@@ -319,14 +330,11 @@ class Cabinet:
         self.dies("power cut in a pulse")
         self.ahead += seconds
 
-    def fresh(self) -> str:
+    def new_id(self) -> str:
         self.names += 1
         return f"{self.machine_id}-{self.names}"
 
-    def chance(self) -> float:
-        return self.rng.random()
-
-    # The broker's line and the cloud's client, for the engine
+    # The broker's connection and the cloud's client, for the engine
 
     def ack(self, receipt: object) -> None:
         assert isinstance(receipt, Receipt)
@@ -367,8 +375,8 @@ class Cabinet:
         delay = 0.03
         if faults.strike("request late"):
             delay += faults.size("request late", 0.1, TIMEOUT)
-        if call.name.startswith("claim ") and faults.strike("claim at the deadline"):
-            order = self.cloud.ledger.order(call.name.partition(" ")[2])
+        if isinstance(call, ClaimCall) and faults.strike("claim at the deadline"):
+            order = self.cloud.ledger.order(call.order_id)
             if order:
                 delay = max(delay, order.deadline - EPOCH - self.world.now - 0.05)
                 self.world.at(delay + 0.01, self.cloud.sweep_now, in_cloud=True)

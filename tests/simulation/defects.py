@@ -17,10 +17,11 @@ from cloud.services import settlement, stripe_events, sweep
 from cloud.stores import sqlite
 from kiosk import engine
 from kiosk.core import order_book
-from kiosk.core.cabinet import rules
-from kiosk.core.effects import Acknowledge, Append, Effect, Pulse
+from kiosk.core.cabinet import handlers
+from kiosk.core.cabinet.step import Step
+from kiosk.core.effects import Acknowledge, Append, Call, Effect, Pulse, SettleCall
 from kiosk.core.entries import Entry, Kind
-from kiosk.core.order_book import Till
+from kiosk.core.order_book import OrderBook
 from kiosk.journal.store import Journal
 
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -39,32 +40,32 @@ def defect(name: str) -> Callable[[Plant], Plant]:
 
 @defect("a message is acknowledged before the journal holds it")
 def _acknowledge_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    do = engine.Engine._do
+    do = engine.Engine._perform
 
     def hasty(self: engine.Engine, effects: Sequence[Effect]) -> None:
         first = [e for e in effects if isinstance(e, Acknowledge)]
         do(self, [*first, *(e for e in effects if e not in first)])
 
-    monkeypatch.setattr(engine.Engine, "_do", hasty)
+    monkeypatch.setattr(engine.Engine, "_perform", hasty)
 
 
 @defect("a hint makes pulses without a claim")
 def _pulse_without_claim(monkeypatch: pytest.MonkeyPatch) -> None:
-    hint = rules._Step._hint
+    begin_claim = handlers.begin_claim
 
-    def trusting(self: rules._Step, order_id: str) -> None:
-        new = not self.state.book.knows(order_id)
-        hint(self, order_id)
-        if new and order_id in self.state.book.jobs:
-            self._write(Entry(Kind.CLAIMED, order_id, credits=1, pulses=1))
-            self._set(confirmed=self.state.confirmed | {order_id})
+    def trusting(step: Step, order_id: str) -> None:
+        new = not step.state.order_book.knows(order_id)
+        begin_claim(step, order_id)
+        if new and order_id in step.state.order_book.unfinished:
+            step.append(Entry(Kind.CLAIMED, order_id, credits=1, pulses=1))
+            step.state = replace(step.state, confirmed=step.state.confirmed | {order_id})
 
-    monkeypatch.setattr(rules._Step, "_hint", trusting)
+    monkeypatch.setattr(handlers, "begin_claim", trusting)
 
 
-@defect("the relay closes before its line is written")
-def _pulse_before_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    do = engine.Engine._do
+@defect("the relay closes before its entry is written")
+def _pulse_before_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    do = engine.Engine._perform
 
     def hasty(self: engine.Engine, effects: Sequence[Effect]) -> None:
         pulses = [e for e in effects if isinstance(e, Pulse)]
@@ -75,7 +76,7 @@ def _pulse_before_line(monkeypatch: pytest.MonkeyPatch) -> None:
         else:
             do(self, effects)
 
-    monkeypatch.setattr(engine.Engine, "_do", hasty)
+    monkeypatch.setattr(engine.Engine, "_perform", hasty)
 
 
 @defect("a power cut is taken for a crash of the process alone")
@@ -86,7 +87,7 @@ def _power_is_eternal(monkeypatch: pytest.MonkeyPatch) -> None:
 @defect("an order that a lost journal held is never settled")
 def _lost_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     # The hold would run out after days, so the ledger finds an end; but not this cabinet.
-    monkeypatch.setattr(rules._Step, "_found", lambda _self, _order: None)
+    monkeypatch.setattr(handlers, "settle_lost_order", lambda _step, _order: None)
 
 
 @defect("a refund carries no idempotency key and looks at nothing")
@@ -117,25 +118,27 @@ def _no_condition(monkeypatch: pytest.MonkeyPatch) -> None:
 def _repeat_a_pulse(monkeypatch: pytest.MonkeyPatch) -> None:
     fold = order_book.fold
 
-    def forgetful(entries: Any) -> Till:
+    def forgetful(entries: Any) -> OrderBook:
         book = fold(entries)
-        jobs = {name: replace(job, begun=job.made) for name, job in book.jobs.items()}
-        return replace(book, jobs=jobs)
+        orders = {name: replace(o, begun=o.made) for name, o in book.unfinished.items()}
+        return replace(book, unfinished=orders)
 
     monkeypatch.setattr(order_book, "fold", forgetful)
 
 
 @defect("a settle that got no answer is not sent again")
 def _settle_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    away = rules._Step._cloud_is_away
+    call_failed = handlers.call_failed
 
-    def careless(self: rules._Step, name: str, reason: str) -> None:
-        away(self, name, reason)
-        kind, _, order_id = name.partition(" ")
-        if kind == "settle" and self.state.journal_ready and order_id in self.state.book.jobs:
-            self._write(Entry(Kind.SETTLED, order_id))
+    def careless(step: Step, call: Call, reason: str) -> None:
+        call_failed(step, call, reason)
+        state = step.state
+        if not isinstance(call, SettleCall) or not state.journal.ready:
+            return
+        if call.order_id in state.order_book.unfinished:
+            step.append(Entry(Kind.SETTLED, call.order_id))
 
-    monkeypatch.setattr(rules._Step, "_cloud_is_away", careless)
+    monkeypatch.setattr(handlers, "call_failed", careless)
 
 
 @defect("every webhook is answered with 200, also if nothing was stored")
@@ -181,13 +184,13 @@ def _charge_all(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @defect("an ambiguous pulse is charged")
 def _charge_ambiguous(monkeypatch: pytest.MonkeyPatch) -> None:
-    settle = rules._Step._settle
+    settle = Step.settle
 
-    def greedy(self: rules._Step, job: Any) -> None:
+    def greedy(self: Step, order: Any) -> None:
         self.rules = replace(self.rules, charge_ambiguous=True)
-        settle(self, job)
+        settle(self, order)
 
-    monkeypatch.setattr(rules._Step, "_settle", greedy)
+    monkeypatch.setattr(Step, "settle", greedy)
 
 
 @defect("the sweep does not finish what a crash left")
@@ -217,24 +220,25 @@ def _settled_on_trust(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @defect("a restart goes on without asking the cloud how old the order is")
 def _resume_blindly(monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = rules._Step._journal_opened
+    journal_opened = handlers.journal_opened
 
-    def confident(self: rules._Step, event: Any) -> None:
-        opened(self, event)
-        self._set(confirmed=frozenset(self.state.book.jobs))
+    def confident(step: Step, event: Any) -> None:
+        journal_opened(step, event)
+        confirmed = frozenset(step.state.order_book.unfinished)
+        step.state = replace(step.state, confirmed=confirmed)
 
-    monkeypatch.setattr(rules._Step, "_journal_opened", confident)
+    monkeypatch.setattr(handlers, "journal_opened", confident)
 
 
-@defect("a line that could not be written is taken for written")
+@defect("an entry that could not be written is taken for written")
 def _ignore_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    written = engine.Engine._written
+    append = engine.Engine._append
 
-    def careless(self: engine.Engine, lines: Any, behind: Any) -> bool:
-        before = len(self._own)
-        if not written(self, lines, behind):
-            while len(self._own) > before:
-                self._own.pop()
+    def careless(self: engine.Engine, entries: Any, undone: Any) -> bool:
+        before = len(self._pending)
+        if not append(self, entries, undone):
+            while len(self._pending) > before:
+                self._pending.pop()
         return True
 
-    monkeypatch.setattr(engine.Engine, "_written", careless)
+    monkeypatch.setattr(engine.Engine, "_append", careless)

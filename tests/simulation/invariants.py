@@ -81,7 +81,7 @@ def at_the_end(cloud: CloudSide, cabinets: list[Cabinet], coins: Counter[tuple[s
         )
         if ambiguous > cabinet.cuts + cabinet.failures:
             raise Broken(f"{ambiguous} ambiguous pulses at {cabinet.machine_id}")
-        if cabinet.engine is None or cabinet.engine.state.book.jobs:
+        if cabinet.engine is None or cabinet.engine.state.order_book.unfinished:
             raise Broken(f"{cabinet.machine_id} is not done with its orders")
 
 

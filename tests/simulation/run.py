@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cloud.core.orders import OrderState
 from kiosk.core.entries import Kind
-from kiosk.core.order_book import BadLine
+from kiosk.core.order_book import BadEntry
 from tests.simulation import invariants
 from tests.simulation.cabinetside import Cabinet, SimulatedBroker
 from tests.simulation.cloudside import CloudSide
@@ -177,7 +177,7 @@ class _Run:
             invariants.at_the_end(self.cloud, self.cabinets, self.coins)
         except Broken as broken:
             self.result.broken = str(broken)
-        except (BadLine, AssertionError) as defect:
+        except (BadEntry, AssertionError) as defect:
             # The rules themselves saw that something is impossible.
             self.result.broken = f"{type(defect).__name__}: {defect}"
         finally:

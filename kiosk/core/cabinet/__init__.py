@@ -1,1 +1,1 @@
-"""The cabinet's rules: state, events in, effects out."""
+"""What the cabinet does about everything that happens to it: start with ``advance.py``."""

@@ -22,13 +22,14 @@ import pytest
 from kiosk import __version__
 from kiosk.adapters.cloud_client import CloudClient
 from kiosk.config.schema import CloudConfig
-from kiosk.core.effects import Call
+from kiosk.core.effects import ClaimCall, LinkCall
 from kiosk.core.events import Answered, NotAnswered
 from sandbox import ports
 
 TOKEN = "token-0123456789-secret"
 WAIT_S = 8.0
-CLAIM = Call("claim cs_1", "/claim", {"order_id": "cs_1", "claim_id": "c1"})
+CLAIM = ClaimCall("cab001", "cs_1", "c1")
+NO_JSON = ClaimCall("cab001", "cs_2", object())  # type: ignore[arg-type]
 
 Event = Answered | NotAnswered
 
@@ -360,7 +361,7 @@ def test_a_slow_call_does_not_hold_up_another(
     asking = client()
     asking.send(CLAIM)
     cloud.asked.get(timeout=WAIT_S)
-    other = Call("heartbeat", "/status", {})
+    other = LinkCall("cab001")
     asking.send(other)
     assert only(heard) == Answered(other, 200, {"credits": 3})
 
@@ -378,7 +379,7 @@ def test_a_connection_is_kept_for_the_next_call(
 def test_each_call_comes_back_once(
     cloud: Cloud, client: Callable[..., CloudClient], heard: queue.SimpleQueue[Event]
 ) -> None:
-    calls = [Call(f"claim {number}", "/claim", {"n": number}) for number in range(50)]
+    calls = [ClaimCall("cab001", f"cs_{number}", "c1") for number in range(50)]
     asking = client()
     for call in calls:
         asking.send(call)
@@ -414,7 +415,7 @@ def test_a_body_that_is_no_json_comes_back_as_any_other_call(
     cloud: Cloud, client: Callable[..., CloudClient], heard: queue.SimpleQueue[Event]
 ) -> None:
     asking = client()
-    asking.send(Call("broken", "/claim", {"not JSON": object()}))
+    asking.send(NO_JSON)
     event = only(heard)
     assert isinstance(event, NotAnswered)
     assert event.reason == f"the cloud {cloud.address} could not be asked (TypeError)"
@@ -477,7 +478,7 @@ def test_the_token_is_in_no_log(
     asking = client()
     asking.send(CLAIM)
     heard.get(timeout=WAIT_S)
-    asking.send(Call("broken", "/claim", {"x": object()}))
+    asking.send(NO_JSON)
     heard.get(timeout=WAIT_S)
     assert caplog.records
     assert TOKEN not in caplog.text

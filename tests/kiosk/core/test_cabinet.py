@@ -11,7 +11,7 @@ from kiosk.core.cabinet.rules import Mode, backoff
 from kiosk.core.effects import (
     Acknowledge,
     Append,
-    Call,
+    ClaimCall,
     Pulse,
     ReopenJournal,
     ReopenRelay,
@@ -51,16 +51,16 @@ def test_one_order_from_the_hint_to_the_settle(bench: Bench) -> None:
     call = bench.call("settle cs_1")
     assert (call.body["pulsed"], call.body["pulses"]) == (3, 3)
     bench.settled("cs_1")
-    assert bench.state.book.jobs == {}
+    assert bench.state.order_book.unfinished == {}
     assert bench.view.credits_left == 3
 
 
-def test_every_deed_stands_behind_its_line(bench: Bench) -> None:
+def test_everything_stands_behind_its_entry(bench: Bench) -> None:
     kinds = [type(e) for e in bench.hint("cs_1")]
-    assert kinds == [Append, Acknowledge, Call]
+    assert kinds == [Append, Acknowledge, ClaimCall]
     effects = bench.grant("cs_1")
-    lines = [e.entry.kind for e in effects if isinstance(e, Append)]
-    assert lines == [Kind.CLAIMED, Kind.PULSE_BEGINS, Kind.PULSE_OVER, Kind.SETTLE]
+    kinds_written = [e.entry.kind for e in effects if isinstance(e, Append)]
+    assert kinds_written == [Kind.CLAIMED, Kind.PULSE_BEGINS, Kind.PULSE_OVER, Kind.SETTLE]
     order = [type(e) for e in effects]
     assert order.index(Pulse) > order.index(Append)
     assert [e.entry.kind for e in effects[: order.index(Pulse)] if isinstance(e, Append)] == [
@@ -91,7 +91,7 @@ def test_pulses_for_each_credit_are_the_operators() -> None:
     bench.wait(5)
     assert len(bench.pulses) == 6
     assert bench.call("settle cs_1").body["pulses"] == 6
-    assert bench.state.book.credits_left == 2
+    assert bench.state.order_book.credits_left == 2
 
 
 def test_pulses_keep_their_distance(bench: Bench) -> None:
@@ -121,9 +121,9 @@ def test_a_refused_claim_makes_no_pulse_and_is_over(bench: Bench) -> None:
     bench.hint("cs_1")
     bench.answer("claim cs_1", {"error": "the deadline has passed"}, status=409)
     assert bench.pulses == []
-    assert bench.state.book.jobs == {}
+    assert bench.state.order_book.unfinished == {}
     assert "the deadline has passed" in bench.reports
-    assert bench.state.cloud_ready
+    assert bench.state.cloud.ready
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 502, 503])
@@ -131,7 +131,7 @@ def test_a_claim_that_was_not_decided_is_asked_again(bench: Bench, status: int) 
     bench.hint("cs_1")
     first = bench.call("claim cs_1")
     bench.answer("claim cs_1", {"error": "later"}, status=status)
-    assert not bench.state.cloud_ready
+    assert not bench.state.cloud.ready
     bench.wait(0.6)
     assert bench.call("claim cs_1").body == first.body
     bench.grant("cs_1")
@@ -152,9 +152,7 @@ def test_a_claim_that_was_not_decided_is_asked_again(bench: Bench, status: int) 
         {"state": 7},
     ],
 )
-def test_a_yes_that_cannot_be_understood_makes_no_pulse(
-    bench: Bench, change: dict[str, Any]
-) -> None:
+def test_a_grant_that_cannot_be_used_makes_no_pulse(bench: Bench, change: dict[str, Any]) -> None:
     bench.hint("cs_1")
     call = bench.call("claim cs_1")
     good = {
@@ -166,7 +164,7 @@ def test_a_yes_that_cannot_be_understood_makes_no_pulse(
     }
     bench.feed(Answered(call, 200, good | change))
     assert bench.pulses == []
-    assert bench.state.cloud_problem
+    assert bench.state.cloud.problem
     bench.wait(1)
     bench.grant("cs_1")
     assert bench.pulses == [("cs_1", 1)]
@@ -179,7 +177,7 @@ def test_a_settle_is_repeated_until_the_cloud_has_it(bench: Bench) -> None:
         bench.no_answer("settle cs_1")
         bench.wait(31)
     bench.settled("cs_1")
-    assert bench.state.book.jobs == {}
+    assert bench.state.order_book.unfinished == {}
     bodies = {json.dumps(c.body) for c in bench.calls("settle")}
     assert len(bodies) == 1
 
@@ -188,11 +186,11 @@ def test_a_refused_settle_is_over_and_reported(bench: Bench) -> None:
     bench.hint("cs_1")
     bench.grant("cs_1")
     bench.answer("settle cs_1", {"error": "settled with 0 of 1"}, status=409)
-    assert bench.state.book.jobs == {}
+    assert bench.state.order_book.unfinished == {}
     assert "settled with 0 of 1" in bench.reports
 
 
-def test_an_answer_that_comes_twice_is_heard_once(bench: Bench) -> None:
+def test_an_answer_that_comes_twice_counts_once(bench: Bench) -> None:
     bench.hint("cs_1")
     call = bench.call("claim cs_1")
     bench.grant("cs_1")
@@ -202,7 +200,7 @@ def test_an_answer_that_comes_twice_is_heard_once(bench: Bench) -> None:
     bench.feed(Answered(settle, 200, {}))
     bench.feed(Answered(call, 200, {}))
     assert bench.pulses == [("cs_1", 1)]
-    assert bench.state.book.jobs == {}
+    assert bench.state.order_book.unfinished == {}
 
 
 # After a crash
@@ -297,8 +295,8 @@ def test_a_journal_that_makes_no_sense_stops_the_money() -> None:
     bench.feed(JournalOpened((Entry(Kind.SETTLED, "cs_1"),)))
     bench.feed(BrokerUp())
     assert bench.view.screen is Screen.OUT_OF_ORDER
-    assert "damaged" in bench.view.notes[0].text
-    assert bench.view.notes[0].code == "E1"
+    assert "damaged" in bench.view.alerts[0].text
+    assert bench.view.alerts[0].code == "E1"
     assert bench.calls("link") == []
 
 
@@ -313,7 +311,7 @@ def test_after_a_power_cut_what_was_given_before_is_not_charged() -> None:
     bench.wait(1)
     assert [number for _, number in bench.pulses] == [3]
     assert bench.call("settle cs_1").body["pulsed"] == 1
-    assert bench.state.book.credits_left == 1
+    assert bench.state.order_book.credits_left == 1
 
 
 def test_after_a_long_power_cut_nothing_is_given_and_nothing_charged() -> None:
@@ -326,8 +324,8 @@ def test_after_a_long_power_cut_nothing_is_given_and_nothing_charged() -> None:
 
 def test_a_second_power_cut_forgives_again() -> None:
     bench = Bench()
-    lines = (*left(*pulse(1), pulses=3), Entry(Kind.FORGIVEN, "cs_1", number=1), *pulse(2))
-    bench.start(*lines, power_was_lost=True)
+    entries = (*left(*pulse(1), pulses=3), Entry(Kind.FORGIVEN, "cs_1", number=1), *pulse(2))
+    bench.start(*entries, power_was_lost=True)
     bench.grant("cs_1", credits=3)
     bench.wait(1)
     bench.wait(1)
@@ -388,15 +386,15 @@ def test_half_a_credit_is_not_given_after_a_power_cut() -> None:
         "pulsed": 2,
         "pulses": 4,
     }
-    assert bench.state.book.credits_left == 1
+    assert bench.state.order_book.credits_left == 1
 
 
-def test_the_lines_of_a_power_cut_stand_together_and_first() -> None:
+def test_the_entries_of_a_power_cut_stand_together_and_first() -> None:
     """A start that fails between them would take the power cut for dealt with."""
     bench = Bench()
     bench.feed(RelayReady())
-    lines = left(*pulse(1), *pulse(2), pulses=3)
-    effects = bench.feed(JournalOpened(tuple(lines), power_was_lost=True))
+    entries = left(*pulse(1), *pulse(2), pulses=3)
+    effects = bench.feed(JournalOpened(tuple(entries), power_was_lost=True))
     kinds = [type(e) for e in effects if not isinstance(e, Report)]
     first = [e for e in effects if isinstance(e, Append)]
     assert kinds[: len(first)] == [Append] * len(first)
@@ -419,7 +417,7 @@ def test_an_order_that_the_journal_lost_is_settled_with_nothing(bench: Bench) ->
     assert (body["claim_id"], body["pulsed"], body["pulses"]) == ("old", 0, 3)
     assert bench.pulses == []
     bench.answer("settle cs_1", {"state": "settled"})
-    assert bench.state.book.jobs == {}
+    assert bench.state.order_book.unfinished == {}
 
 
 def test_a_lost_order_is_left_alone_inside_the_resume_window(bench: Bench) -> None:
@@ -508,7 +506,7 @@ def test_a_message_that_cannot_be_used_is_dropped_and_the_next_one_works(
     bench.message("coinpulse", None, raw=raw)
     assert bench.calls("claim") == []
     assert bench.acks == [1]
-    assert bench.state.dropped == 1
+    assert bench.state.broker.dropped == 1
     assert "dropped" in bench.reports
     bench.hint("cs_1")
     assert bench.calls("claim cs_1")
@@ -522,7 +520,7 @@ def test_unknown_fields_and_unknown_topics(bench: Bench) -> None:
     assert bench.calls("claim cs_1")
     bench.message("other", {"machineId": "cab001"})
     assert bench.acks == [1, 2]
-    assert bench.state.dropped == 1
+    assert bench.state.broker.dropped == 1
 
 
 def test_open_orders_of_a_heartbeat_are_claimed(bench: Bench) -> None:
@@ -577,7 +575,7 @@ class TestNothingIsSold:
         view = self.begin(mode).view
         assert view.screen.value == mode.value
         assert view.offer is None
-        assert view.notes == ()
+        assert view.alerts == ()
 
     def test_the_cloud_is_told_to_take_no_money_for_it(self, mode: Mode) -> None:
         bench = self.begin(mode)
@@ -613,14 +611,14 @@ def test_a_link_that_the_cloud_switched_off_has_a_code_for_the_operator(bench: B
     bench.answer("heartbeat", bench.beat(state="off"))
     bench.answer("link", {"error": "this cabinet is not to be paid"}, 409)
     assert bench.view.screen is Screen.OFFLINE
-    assert [note.code for note in bench.view.notes] in (["E4"], ["E5"])
+    assert [alert.code for alert in bench.view.alerts] in (["E4"], ["E5"])
 
 
-def test_each_part_has_a_code_of_its_own(bench: Bench) -> None:
+def test_each_part_has_an_alert_code_of_its_own(bench: Bench) -> None:
     bench.feed(RelayFailed("the pin is taken"))
     bench.feed(BrokerDown("no route"))
     bench.feed(JournalFailed("the disk is full"))
-    assert [note.code for note in bench.view.notes] == ["E1", "E2", "E3"]
+    assert [alert.code for alert in bench.view.alerts] == ["E1", "E2", "E3"]
 
 
 def test_the_view_tells_when_the_relay_is_closed(bench: Bench) -> None:
@@ -661,7 +659,7 @@ def beats_in(bench: Bench, seconds: float) -> int:
     end = bench.now + seconds
     while bench.now < end:
         bench.wait(1)
-        if "heartbeat" in bench.state.under_way:
+        if "heartbeat" in bench.state.cloud.under_way:
             bench.answer("heartbeat", bench.beat())
     return len(bench.calls("heartbeat")) - before
 
@@ -676,7 +674,7 @@ def test_a_change_of_health_is_told_at_once_and_only_once(bench: Bench) -> None:
     assert call.body["healthy"] is False
     assert call.body["problems"] == ["no route to the broker"]
     bench.answer("heartbeat", bench.beat(state="off"))
-    assert "heartbeat" not in bench.state.under_way
+    assert "heartbeat" not in bench.state.cloud.under_way
     bench.feed(BrokerUp())
     assert bench.call("heartbeat").body["healthy"] is True
 
@@ -694,7 +692,7 @@ def test_open_orders_are_asked_for_while_a_payment_is_being_made(bench: Bench) -
 def test_a_very_long_problem_is_told_once(bench: Bench) -> None:
     bench.feed(BrokerDown("x" * 1000))
     bench.answer("heartbeat", bench.beat(state="off"))
-    assert "heartbeat" not in bench.state.under_way
+    assert "heartbeat" not in bench.state.cloud.under_way
 
 
 def test_the_cloud_is_asked_less_and_less_often_while_it_is_away(bench: Bench) -> None:
@@ -704,7 +702,7 @@ def test_the_cloud_is_asked_less_and_less_often_while_it_is_away(bench: Bench) -
     end = bench.now + 300
     while bench.now < end:
         bench.wait(0.5)
-        if "heartbeat" in bench.state.under_way:
+        if "heartbeat" in bench.state.cloud.under_way:
             bench.no_answer("heartbeat")
             asked += 1
     assert 10 <= asked <= 20
@@ -722,10 +720,10 @@ def test_waits_grow_to_half_a_minute_and_are_jittered() -> None:
 def test_the_screen_starts_then_invites(bench: Bench) -> None:
     assert bench.view.screen is Screen.READY
     assert bench.view.offer == Offer(OFFER["url"], 100, "USD", 2, (Bonus(5, 6),))
-    fresh = Bench()
-    assert fresh.view.screen is Screen.STARTING
-    fresh.wait(21)
-    assert fresh.view.screen is Screen.OFFLINE
+    new = Bench()
+    assert new.view.screen is Screen.STARTING
+    new.wait(21)
+    assert new.view.screen is Screen.OFFLINE
 
 
 @pytest.mark.parametrize("missing", ["broker", "cloud", "relay", "journal", "link"])
@@ -746,7 +744,7 @@ def test_a_code_is_shown_only_while_everything_is_well(bench: Bench, missing: st
     assert bench.view.offer is None
     assert bench.view.screen in (Screen.OFFLINE, Screen.OUT_OF_ORDER)
     if missing != "link":
-        assert bench.view.notes
+        assert bench.view.alerts
 
 
 def test_a_new_price_brings_a_new_code(bench: Bench) -> None:
@@ -796,7 +794,7 @@ def test_a_payment_that_nobody_finishes_is_forgotten(bench: Bench) -> None:
     bench.message("payment", {"machineId": "cab001", "status": "processing"})
     for _ in range(10):
         bench.wait(10)
-        if "heartbeat" in bench.state.under_way:
+        if "heartbeat" in bench.state.cloud.under_way:
             bench.answer("heartbeat", bench.beat())
     assert bench.view.screen is Screen.READY
 
@@ -894,10 +892,32 @@ def test_an_answer_that_cannot_be_written_down_is_asked_for_again(bench: Bench) 
     bench.hint("cs_1")
     claim = bench.call("claim cs_1")
     bench.feed(JournalFailed("the disk is full"))
-    lines = len(bench.entries)
+    before = len(bench.entries)
     bench.grant("cs_1")
     bench.feed(Answered(claim, 409, {"error": "late"}))
-    assert len(bench.entries) == lines
+    assert len(bench.entries) == before
     bench.feed(JournalOpened(tuple(bench.entries)))
     bench.grant("cs_1")
     assert bench.pulses == [("cs_1", 1)]
+
+
+def test_heartbeats_of_cabinets_that_started_together_drift_apart() -> None:
+    early, late = Bench(jitter=1.0), Bench(jitter=0.0)
+    for bench in (early, late):
+        bench.start()
+        bench.wait(286)
+    assert len(early.calls("heartbeat")) == len(late.calls("heartbeat")) + 1
+    late.wait(14)
+    assert len(early.calls("heartbeat")) == len(late.calls("heartbeat"))
+
+
+def test_cabinets_that_lost_the_cloud_together_do_not_come_back_together() -> None:
+    early, late = Bench(jitter=1.0), Bench(jitter=0.0)
+    for bench in (early, late):
+        bench.start()
+        bench.hint("cs_1")
+        bench.no_answer("claim cs_1")
+        bench.wait(0.3)
+    assert len(early.calls("claim cs_1")) == len(late.calls("claim cs_1")) + 1
+    late.wait(0.2)
+    assert len(early.calls("claim cs_1")) == len(late.calls("claim cs_1"))

@@ -1,11 +1,11 @@
-"""The cabinet's book: what each line means, and which lines cannot be."""
+"""The cabinet's book: what each line means, and which entries cannot be."""
 
 from __future__ import annotations
 
 import pytest
 
 from kiosk.core.entries import Entry, Kind
-from kiosk.core.order_book import REMEMBERED, BadLine, Stage, fold
+from kiosk.core.order_book import REMEMBERED, BadEntry, OrderStage, fold
 
 CLAIM = Entry(Kind.CLAIM, "o", claim_id="c")
 CLAIMED = Entry(Kind.CLAIMED, "o", credits=2, pulses=4)
@@ -35,38 +35,38 @@ WHOLE = [
 
 @pytest.mark.parametrize("length", range(len(WHOLE) + 1))
 def test_every_beginning_of_an_order_can_be_read(length: int) -> None:
-    till = fold(WHOLE[:length])
+    book = fold(WHOLE[:length])
     if length == 0:
-        assert not till.knows("o")
+        assert not book.knows("o")
         return
-    job = till.jobs["o"]
-    assert job.claim_id == "c"
-    assert job.begun == sum(e.kind is Kind.PULSE_BEGINS for e in WHOLE[:length])
-    assert job.made == sum(e.kind is Kind.PULSE_OVER for e in WHOLE[:length])
-    assert till.credits_left == job.made // 2
+    order = book.unfinished["o"]
+    assert order.claim_id == "c"
+    assert order.begun == sum(e.kind is Kind.PULSE_BEGINS for e in WHOLE[:length])
+    assert order.made == sum(e.kind is Kind.PULSE_OVER for e in WHOLE[:length])
+    assert book.credits_left == order.made // 2
 
 
 def test_a_settled_order_is_done_and_remembered() -> None:
-    till = fold([*WHOLE, SETTLED])
-    assert till.jobs == {}
-    assert till.knows("o")
+    book = fold([*WHOLE, SETTLED])
+    assert book.unfinished == {}
+    assert book.knows("o")
 
 
 def test_an_order_that_is_done_may_be_asked_for_again_and_is_refused() -> None:
     again = Entry(Kind.CLAIM, "o", claim_id="other")
-    till = fold([*WHOLE, SETTLED, again])
-    assert (till.jobs["o"].claim_id, till.jobs["o"].begun) == ("other", 0)
-    assert fold([*WHOLE, SETTLED, again, REFUSED]).jobs == {}
+    book = fold([*WHOLE, SETTLED, again])
+    assert (book.unfinished["o"].claim_id, book.unfinished["o"].begun) == ("other", 0)
+    assert fold([*WHOLE, SETTLED, again, REFUSED]).unfinished == {}
 
 
 def test_a_pulse_without_its_end_is_ambiguous_and_the_next_one_follows_it() -> None:
-    till = fold([CLAIM, CLAIMED, begins(1), over(1), begins(2), begins(3), over(3)])
-    job = till.jobs["o"]
-    assert (job.begun, job.made, job.ambiguous) == (3, 2, 1)
+    book = fold([CLAIM, CLAIMED, begins(1), over(1), begins(2), begins(3), over(3)])
+    order = book.unfinished["o"]
+    assert (order.begun, order.made, order.ambiguous) == (3, 2, 1)
 
 
 @pytest.mark.parametrize(
-    "lines",
+    "entries",
     [
         [CLAIMED],
         [CLAIM, CLAIM],
@@ -84,11 +84,11 @@ def test_a_pulse_without_its_end_is_ambiguous_and_the_next_one_follows_it() -> N
         [*WHOLE, SETTLED, SETTLED],
         [CLAIM, Entry(Kind.CLAIMED, "o", credits=0, pulses=0)],
     ],
-    ids=lambda lines: " ".join(e.kind.value.replace(" ", "-") for e in lines)[-60:],
+    ids=lambda entries: " ".join(e.kind.value.replace(" ", "-") for e in entries)[-60:],
 )
-def test_lines_that_cannot_follow_are_not_believed(lines: list[Entry]) -> None:
-    with pytest.raises(BadLine):
-        fold(lines)
+def test_entries_that_cannot_follow_are_refused(entries: list[Entry]) -> None:
+    with pytest.raises(BadEntry):
+        fold(entries)
 
 
 def test_two_orders_do_not_touch_each_other() -> None:
@@ -96,19 +96,19 @@ def test_two_orders_do_not_touch_each_other() -> None:
         Entry(Kind.CLAIM, "p", claim_id="d"),
         Entry(Kind.CLAIMED, "p", credits=1, pulses=1),
     ]
-    till = fold([CLAIM, other[0], CLAIMED, other[1], begins(1)])
-    assert list(till.jobs) == ["o", "p"]
-    assert (till.jobs["o"].begun, till.jobs["p"].begun) == (1, 0)
-    assert till.jobs["p"].stage is Stage.PULSING
+    book = fold([CLAIM, other[0], CLAIMED, other[1], begins(1)])
+    assert list(book.unfinished) == ["o", "p"]
+    assert (book.unfinished["o"].begun, book.unfinished["p"].begun) == (1, 0)
+    assert book.unfinished["p"].stage is OrderStage.PULSING
 
 
 def test_only_the_latest_finished_orders_are_remembered() -> None:
-    lines = []
+    entries = []
     for n in range(REMEMBERED + 5):
-        lines += [
+        entries += [
             Entry(Kind.CLAIM, f"o{n}", claim_id="c"),
             Entry(Kind.REFUSED, f"o{n}"),
         ]
-    till = fold(lines)
-    assert not till.knows("o0")
-    assert till.knows(f"o{REMEMBERED + 4}")
+    book = fold(entries)
+    assert not book.knows("o0")
+    assert book.knows(f"o{REMEMBERED + 4}")

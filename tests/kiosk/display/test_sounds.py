@@ -10,7 +10,7 @@ from unittest.mock import MagicMock
 import pygame
 import pytest
 
-from kiosk.core.sound_cues import Sound, attracts, heard, is_quiet, loudness
+from kiosk.core.sound_cues import SoundCue, attracts, cue_for, is_quiet, loudness
 from kiosk.core.view import Reason, Screen, View
 from kiosk.display import theme
 from kiosk.display.sounds import Sounds
@@ -36,17 +36,17 @@ def test_a_payment_sounds_like_one() -> None:
         View(Screen.GAME_OVER, OFFER),
         READY,
     ]  # fmt: skip
-    told = [heard(before, now) for before, now in pairwise(views)]
+    told = [cue_for(before, now) for before, now in pairwise(views)]
     assert [sound for sound in told if sound] == [
-        Sound.COIN, Sound.COIN, Sound.THANKS, Sound.GAME_OVER,
+        SoundCue.COIN, SoundCue.COIN, SoundCue.THANKS, SoundCue.GAME_OVER,
     ]  # fmt: skip
 
 
 def test_a_declined_card_is_heard_and_money_back_is_not() -> None:
     paying = View(Screen.PAYING)
-    assert heard(paying, View(Screen.DECLINED, reason=Reason.CODE)) is Sound.DECLINED
-    assert heard(paying, View(Screen.DECLINED, reason=Reason.RELEASED)) is None
-    assert heard(None, View(Screen.DECLINED)) is None
+    assert cue_for(paying, View(Screen.DECLINED, reason=Reason.CODE)) is SoundCue.DECLINED
+    assert cue_for(paying, View(Screen.DECLINED, reason=Reason.RELEASED)) is None
+    assert cue_for(None, View(Screen.DECLINED)) is None
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,9 @@ def test_quiet_hours_may_span_midnight(
 
 
 def test_nothing_calls_for_players_in_quiet_hours() -> None:
-    assert loudness(Sound.ATTRACT, 0.8, quiet=True) == 0
-    assert 0 < loudness(Sound.COIN, 0.8, quiet=True) < 0.8
-    assert loudness(Sound.ATTRACT, 0.8, quiet=False) == 0.8
+    assert loudness(SoundCue.ATTRACT, 0.8, quiet=True) == 0
+    assert 0 < loudness(SoundCue.COIN, 0.8, quiet=True) < 0.8
+    assert loudness(SoundCue.ATTRACT, 0.8, quiet=False) == 0.8
 
 
 def test_the_jingle_comes_at_its_interval_and_on_the_attract_screen_only() -> None:
@@ -143,5 +143,5 @@ def test_the_shipped_sounds_are_those_that_the_tool_makes(name: str) -> None:
 def test_every_theme_has_a_file_for_every_sound() -> None:
     for name in theme.SHIPPED:
         files = dict(theme.load(name).sounds)
-        assert set(files) == {sound.value for sound in Sound}
+        assert set(files) == {sound.value for sound in SoundCue}
         assert all(isinstance(path, Path) and path.stat().st_size > 1000 for path in files.values())

@@ -9,7 +9,7 @@ import numpy
 import pygame
 import pytest
 
-from kiosk.core.view import Note, Offer, Screen, View
+from kiosk.core.view import Alert, Offer, Screen, View
 from kiosk.display import motions, qr
 from kiosk.display.layout import Box
 from kiosk.display.stage import Stage
@@ -125,7 +125,7 @@ def test_a_code_that_cannot_be_read_is_never_shown(
     assert with_zxing(grey(surface)) == set()
     assert on.view is not None
     assert on.view.screen is Screen.OFFLINE
-    assert [note.code for note in on.view.notes] == ["E6"]
+    assert [note.code for note in on.view.alerts] == ["E6"]
     assert "cannot be read from this screen" in caplog.text
     # The next view is drawn as ever, and a code that reads is shown again.
     drawn(on, View(Screen.PAYING), 10.0)
@@ -494,13 +494,13 @@ def test_a_long_link_still_makes_a_code_that_reads() -> None:
 
 def test_as_many_notes_as_fit_are_told_and_the_others_by_their_code() -> None:
     long = "this is a rather long sentence for an operator " * 3
-    notes = tuple(Note(f"E{n}", long) for n in (1, 2, 3))
+    notes = tuple(Alert(f"E{n}", long) for n in (1, 2, 3))
     on = stage((480, 320))
-    drawn(on, View(Screen.OUT_OF_ORDER, notes=notes))
+    drawn(on, View(Screen.OUT_OF_ORDER, alerts=notes))
     assert on.composition is not None
     told = " ".join(block.text for block in on.composition.blocks)
     assert all(note.code in told for note in notes)
-    drawn(on, View(Screen.PLAYING, credits_left=2, notes=notes), 9.0)
+    drawn(on, View(Screen.PLAYING, credits_left=2, alerts=notes), 9.0)
     assert on.composition.blocks[-1].text == "E1 · E2 · E3"
 
 

@@ -65,7 +65,7 @@ def test_a_new_journal_is_made_with_its_folder(files: Files) -> None:
 
 
 @pytest.mark.parametrize("length", range(1, len(WHOLE)))
-def test_the_lines_of_an_unfinished_order_come_back(files: Files, length: int) -> None:
+def test_the_entries_of_an_unfinished_order_come_back(files: Files, length: int) -> None:
     journal = files.journal()
     journal.open()
     for entry in WHOLE[:length]:
@@ -100,12 +100,12 @@ def test_a_late_hint_for_a_finished_order_leaves_the_journal_readable(files: Fil
     journal.open()
     journal.append(*WHOLE, Entry(Kind.CREDITS_LEFT, number=0))
     again = Entry(Kind.CLAIM, "cs_1", claim_id="another")
-    assert order_book.fold(files.again()).jobs == {}
+    assert order_book.fold(files.again()).unfinished == {}
     files.made[-1].append(again)
     book = order_book.fold(files.again())
-    assert (book.jobs["cs_1"].claim_id, book.credits_left) == ("another", 0)
+    assert (book.unfinished["cs_1"].claim_id, book.credits_left) == ("another", 0)
     files.made[-1].append(Entry(Kind.REFUSED, "cs_1"))
-    assert order_book.fold(files.again()).jobs == {}
+    assert order_book.fold(files.again()).unfinished == {}
 
 
 def test_credits_since_the_last_count_are_read(files: Files) -> None:
@@ -116,7 +116,7 @@ def test_credits_since_the_last_count_are_read(files: Files) -> None:
     assert order_book.fold(files.again()).credits_left == 1
 
 
-def test_lines_that_are_written_together_are_all_there_or_none(files: Files) -> None:
+def test_entries_that_are_written_together_are_all_there_or_none(files: Files) -> None:
     journal = files.journal()
     journal.open()
     journal.append(CLAIM)
@@ -203,16 +203,16 @@ def test_a_read_only_disk_is_named(journal: int, folder: int, told: str) -> None
     # Not below pytest's own folder, which is for one user only.
     with tempfile.TemporaryDirectory() as made:
         path = Path(made) / "journal.db"
-        book = Journal(path, lambda: ("boot", 1.0, 2.0))
-        book.open()
-        book.append(CLAIM)
-        book.close()
+        store = Journal(path, lambda: ("boot", 1.0, 2.0))
+        store.open()
+        store.append(CLAIM)
+        store.close()
         path.with_name("journal.db.lock").unlink()
         with somebody(path.parent):
             path.chmod(journal)
             path.parent.chmod(folder)
             with pytest.raises(JournalError, match=told):
-                book.open()
+                store.open()
             path.parent.chmod(0o700)
         assert [entry for entry, _ in read(path)] == [CLAIM]
 
@@ -223,9 +223,9 @@ def test_writing_to_a_full_disk_is_one_sentence(files: Files) -> None:
     assert journal._db is not None
     (pages,) = journal._db.execute("PRAGMA page_count").fetchone()
     journal._db.execute(f"PRAGMA max_page_count = {pages}")
-    lines = [Entry(Kind.CREDITS_LEFT, number=number, note="x" * 500) for number in range(1000)]
+    entries = [Entry(Kind.CREDITS_LEFT, number=number, note="x" * 500) for number in range(1000)]
     with pytest.raises(JournalError, match="disk is full"):
-        journal.append(*lines)
+        journal.append(*entries)
     with pytest.raises(JournalError, match="not open"):
         journal.append(CLAIM)  # memory and disk differ: nothing follows before it is read again
     assert journal.open() == ()
@@ -233,12 +233,43 @@ def test_writing_to_a_full_disk_is_one_sentence(files: Files) -> None:
     assert files.again() == (CLAIM,)
 
 
+@pytest.mark.parametrize("step", ["_prepare", "_boot_has_changed", "_unfinished"])
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (sqlite3.OperationalError("disk I/O error"), JournalError),
+        (OSError(5, "Input/output error"), JournalError),
+        (ValueError("no number"), JournalDamaged),
+        (JournalDamaged("made by a newer kiosk"), JournalDamaged),
+        (MemoryError(), MemoryError),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
+)
+def test_an_opening_that_fails_leaves_nothing_open(
+    files: Files,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    error: BaseException,
+    raised: type[BaseException],
+) -> None:
+    def fail(_self: Journal, _db: sqlite3.Connection) -> None:
+        raise error
+
+    journal = files.journal()
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, step, fail)
+        with pytest.raises(raised):
+            journal.open()
+    assert journal._db is None
+    assert files.journal().open() == ()  # the lock is free
+
+
 def test_writing_before_opening_is_refused(files: Files) -> None:
     with pytest.raises(JournalError, match="not open"):
         files.journal().append(CLAIM)
 
 
-def test_each_line_carries_its_boot_and_both_clocks(files: Files) -> None:
+def test_each_entry_carries_its_boot_and_both_clocks(files: Files) -> None:
     journal = files.journal()
     journal.open()
     journal.append(CLAIM)
@@ -288,7 +319,7 @@ def test_a_damaged_journal_is_refused_with_the_way_out(files: Files, how: str) -
         files.journal().open()
 
 
-def test_a_journal_that_makes_no_sense_is_kept_with_all_its_lines(files: Files) -> None:
+def test_a_journal_that_makes_no_sense_is_kept_with_all_its_entries(files: Files) -> None:
     spoil(files, "nonsense")
     kept = set_aside(files.path)
     assert [entry.kind for entry, _ in read(kept)][-1] is Kind.SETTLED
@@ -345,7 +376,7 @@ def test_another_programs_database_is_not_set_aside(files: Files) -> None:
     assert files.path.exists()
 
 
-def test_people_read_every_line_while_the_kiosk_runs(files: Files) -> None:
+def test_people_read_every_entry_while_the_kiosk_runs(files: Files) -> None:
     journal = files.journal()
     journal.open()
     journal.append(*WHOLE)
@@ -362,7 +393,7 @@ def test_reading_what_is_not_there_or_not_right_is_one_sentence(files: Files) ->
         list(read(files.path))
 
 
-def test_a_power_cut_is_known_by_the_boot_of_the_last_line(files: Files) -> None:
+def test_a_power_cut_is_known_by_the_boot_of_the_last_entry(files: Files) -> None:
     journal = files.journal()
     journal.open()
     journal.append(CLAIM)

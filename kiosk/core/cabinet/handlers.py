@@ -1,0 +1,484 @@
+"""What each event changes in the cabinet's state. What follows from that, the drive starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TypeVar, assert_never
+
+from kiosk.core import messages, order_book
+from kiosk.core.cabinet.rules import Mode, backoff
+from kiosk.core.cabinet.state import (
+    NEVER,
+    JournalState,
+    LinkState,
+    PaymentState,
+    Retry,
+)
+from kiosk.core.cabinet.step import Step
+from kiosk.core.effects import (
+    Acknowledge,
+    Announce,
+    Call,
+    ClaimCall,
+    HeartbeatCall,
+    LinkCall,
+    ReopenRelay,
+    SettleCall,
+)
+from kiosk.core.entries import Entry, Kind
+from kiosk.core.events import (
+    Answered,
+    BrokerDown,
+    BrokerUp,
+    Event,
+    JournalFailed,
+    JournalOpened,
+    MessageArrived,
+    NotAnswered,
+    PulseMade,
+    RelayFailed,
+    RelayReady,
+    Tick,
+)
+from kiosk.core.messages import BadMessage
+from kiosk.core.order_book import BadEntry, OrderProgress, OrderStage
+from kiosk.core.view import Reason
+
+Value = TypeVar("Value")
+
+
+def handle(step: Step, event: Event) -> None:
+    """Changes the step's state by what happened."""
+    match event:
+        case JournalOpened():
+            journal_opened(step, event)
+        case JournalFailed():
+            journal_failed(step, event)
+        case RelayReady():
+            relay_ready(step)
+        case RelayFailed():
+            relay_failed(step, event.reason)
+        case PulseMade():
+            pulse_made(step, event)
+        case BrokerUp():
+            broker_up(step)
+        case BrokerDown():
+            broker_down(step, event.reason)
+        case MessageArrived():
+            message_arrived(step, event)
+        case Answered():
+            call_answered(step, event)
+        case NotAnswered():
+            call_failed(step, event.call, event.reason)
+        case Tick():
+            pass  # the drive does what is due
+        case _:
+            assert_never(event)
+
+
+# The journal
+
+
+def journal_opened(step: Step, event: JournalOpened) -> None:
+    try:
+        book = order_book.fold(event.entries)
+    except BadEntry as error:
+        reason = (
+            f"the journal is damaged ({error}): end the kiosk, and begin a new journal with "
+            "`kiosk new-journal`, which keeps this one"
+        )
+        step.report("error", reason)
+        step.state = replace(
+            step.state, journal=replace(step.state.journal, ready=False, problem=reason)
+        )
+        return
+    for order in book.unfinished.values():
+        step.report(
+            "warning",
+            f"order {order.order_id} was left {order.stage.value} with {order.made} of "
+            f"{order.pulses} pulses made and {order.ambiguous} ambiguous",
+        )
+    step.state = replace(
+        step.state,
+        order_book=book,
+        confirmed=frozenset(),
+        journal=JournalState(ready=True),
+        relay=replace(step.state.relay, pulsing=None),
+        game=replace(step.state.game, active_at=step.now),
+    )
+    if event.power_was_lost:
+        _power_was_lost(step)
+
+
+def _power_was_lost(step: Step) -> None:
+    """The game went dark with the kiosk: it has forgotten every credit it had been given."""
+    lost = [
+        order
+        for order in step.state.order_book.unfinished.values()
+        if order.stage is OrderStage.PULSING
+        and order.begun > order.lost_begun
+        and step.rules.forgive_lost
+    ]
+    left = step.state.order_book.credits_left
+    # All entries in one commit, and no other before them: they are the first of this boot, and
+    # the next start knows by the last entry's boot that the power was lost.
+    if left:
+        step.append(Entry(Kind.CREDITS_LEFT, number=0))
+    for order in lost:
+        step.append(Entry(Kind.FORGIVEN, order.order_id, number=order.begun))
+    if left:
+        step.report("warning", f"the game lost {left} credits with the power")
+    for order in lost:
+        step.report(
+            "warning",
+            f"order {order.order_id}: the {order.begun} pulses before the power was lost are not "
+            "charged",
+        )
+
+
+def journal_failed(step: Step, event: JournalFailed) -> None:
+    step.report("error", f"the journal failed: {event.reason}")
+    step.state = replace(
+        step.state,
+        journal=JournalState(problem=event.reason, next_try=step.now + step.rules.reopen_s),
+        relay=replace(step.state.relay, pulsing=None),
+    )
+    # What was not done is not under way: it has to be begun again.
+    for effect in event.undone:
+        match effect:
+            case HeartbeatCall() | LinkCall() | ClaimCall() | SettleCall():
+                under_way = _without(step.state.cloud.under_way, effect.name)
+                step.state = replace(
+                    step.state, cloud=replace(step.state.cloud, under_way=under_way)
+                )
+            case Announce():
+                step.state = replace(step.state, broker=replace(step.state.broker, announced=""))
+            case ReopenRelay():
+                step.state = replace(step.state, relay=replace(step.state.relay, next_try=step.now))
+            case _:
+                continue
+
+
+# The relay
+
+
+def relay_ready(step: Step) -> None:
+    relay = replace(step.state.relay, ready=True, problem="", next_try=NEVER)
+    step.state = replace(step.state, relay=relay)
+
+
+def relay_failed(step: Step, reason: str) -> None:
+    step.report("error", f"the relay failed: {reason}")
+    step.state = replace(
+        step.state,
+        relay=replace(
+            step.state.relay,
+            ready=False,
+            problem=reason,
+            next_try=step.now + step.rules.reopen_s,
+            pulsing=None,
+        ),
+    )
+
+
+def pulse_made(step: Step, event: PulseMade) -> None:
+    state = step.state
+    if not state.journal.ready:
+        return  # without its entry the pulse is ambiguous, and the order book will say so
+    step.state = replace(
+        state,
+        relay=replace(state.relay, pulsing=None, next_pulse_at=step.now + step.rules.off_s),
+        game=replace(state.game, active_at=step.now),
+    )
+    step.append(Entry(Kind.PULSE_OVER, event.order_id, number=event.number))
+    order = step.state.order_book.unfinished[event.order_id]
+    if order.begun == order.last:
+        step.settle(order)
+
+
+# The broker and its messages
+
+
+def broker_up(step: Step) -> None:
+    # A new connection may have missed anything: ask for open orders at once, however often that
+    # failed before.
+    state = step.state
+    step.state = replace(
+        state,
+        broker=replace(state.broker, ready=True, problem="", announced=""),
+        cloud=replace(
+            state.cloud,
+            heartbeat_at=step.now,
+            retries=_without(state.cloud.retries, HeartbeatCall.name),
+        ),
+    )
+
+
+def broker_down(step: Step, reason: str) -> None:
+    broker = step.state.broker
+    if reason != broker.problem:
+        step.report("warning", reason)
+    step.state = replace(step.state, broker=replace(broker, ready=False, problem=reason))
+
+
+def message_arrived(step: Step, event: MessageArrived) -> None:
+    if not step.state.journal.ready:
+        # Not acknowledged: the broker keeps it until there is a journal to hold it.
+        step.report("warning", f"left a message on {event.topic} with the broker")
+        return
+    try:
+        message = messages.read(event.topic, event.payload, step.rules.machine_id)
+    except BadMessage as error:
+        broker = step.state.broker
+        step.state = replace(step.state, broker=replace(broker, dropped=broker.dropped + 1))
+        step.report("warning", f"dropped: {error}")
+    else:
+        match message:
+            case messages.OrderHint():
+                begin_claim(step, message.order_id)
+            case messages.GameOver():
+                game_over(step, message)
+            case messages.PaymentStatus():
+                payment_status(step, message)
+            case _:
+                assert_never(message)
+    step.effects.append(Acknowledge(event.receipt))
+
+
+def begin_claim(step: Step, order_id: str) -> None:
+    """An order of this cabinet is open: claims it.
+
+    Without a relay, or if nothing is sold, it is left for the cloud to release.
+    """
+    state = step.state
+    if not state.can_pulse or step.rules.mode is not Mode.SELL:
+        return
+    if state.order_book.knows(order_id):
+        return
+    step.state = replace(state, payment=None)
+    step.append(Entry(Kind.CLAIM, order_id, claim_id=f"{step.new_id}-{order_id[-12:]}"))
+
+
+def game_over(step: Step, message: messages.GameOver) -> None:
+    left = step.state.order_book.credits_left
+    game = step.state.game
+    if not left or message.timestamp == game.last_game_over:
+        return
+    game = replace(game, last_game_over=message.timestamp, active_at=step.now)
+    if left == 1:
+        game = replace(game, game_over_until=step.now + step.rules.game_over_s)
+    step.state = replace(step.state, game=game)
+    step.append(Entry(Kind.CREDITS_LEFT, number=left - 1))
+
+
+def payment_status(step: Step, message: messages.PaymentStatus) -> None:
+    state, rules = step.state, step.rules
+    match message.status:
+        case "processing":
+            heartbeat_at = min(state.cloud.heartbeat_at, step.now + rules.ask_s)
+            step.state = replace(
+                state,
+                payment=PaymentState("processing", None, step.now + rules.paying_s),
+                cloud=replace(state.cloud, heartbeat_at=heartbeat_at),
+            )
+        case "declined" | "released":
+            released = message.status == "released"
+            reason = Reason.RELEASED if released else _decline_reason(message.reason)
+            until = step.now + rules.declined_s
+            step.state = replace(state, payment=PaymentState(message.status, reason, until))
+        case "cancelled":
+            step.state = replace(state, payment=None)
+        case "offer_changed":
+            step.state = replace(state, link=replace(state.link, stale=True))
+        case _:
+            step.report("info", f"the payment status {message.status!r} is unknown here")
+
+
+def _decline_reason(code: str) -> Reason:
+    """Stripe's code for a decline; those that a player can do nothing about are all one."""
+    known = {reason.value: reason for reason in Reason if reason is not Reason.RELEASED}
+    return known.get(code, Reason.DECLINED)
+
+
+# The cloud's answers
+
+
+def call_answered(step: Step, event: Answered) -> None:
+    call, status, body = event.call, event.status, event.body
+    if status in (401, 403):
+        call_failed(step, call, f"the cloud refused this cabinet: {_error(body)}")
+        return
+    if status == 429 or status >= 500:
+        call_failed(step, call, f"the cloud is in trouble (HTTP {status})")
+        return
+    try:
+        _read_answer(step, call, status, body)
+    except BadMessage as error:
+        call_failed(step, call, f"the cloud's answer cannot be used: {error}")
+        return
+    cloud = step.state.cloud
+    decided = status < 400 or status in (404, 409)
+    step.state = replace(
+        step.state,
+        cloud=replace(
+            cloud,
+            ready=decided or cloud.ready,
+            problem="" if decided else cloud.problem,
+            under_way=_without(cloud.under_way, call.name),
+            retries=_without(cloud.retries, call.name),
+        ),
+    )
+
+
+def _read_answer(step: Step, call: Call, status: int, body: Mapping[str, object]) -> None:
+    match call:
+        case HeartbeatCall():
+            heartbeat_answered(step, call, status, body)
+        case LinkCall():
+            link_answered(step, status, body)
+        case ClaimCall() | SettleCall() if not step.state.journal.ready:
+            pass  # what cannot be written to the journal is ignored, and asked again
+        case ClaimCall():
+            order = step.state.order_book.unfinished.get(call.order_id)
+            if order and order.stage is not OrderStage.SETTLING:
+                claim_answered(step, order, status, body)
+        case SettleCall():
+            order = step.state.order_book.unfinished.get(call.order_id)
+            if order and order.stage is OrderStage.SETTLING:
+                settle_answered(step, order, status, body)
+        case _:
+            assert_never(call)
+
+
+def link_answered(step: Step, status: int, body: Mapping[str, object]) -> None:
+    if status != 200:
+        raise BadMessage(f"no payment link (HTTP {status}): {_error(body)}")
+    link = LinkState(messages.offer(body), stale=False, active=True)
+    step.state = replace(step.state, link=link)
+
+
+def heartbeat_answered(
+    step: Step, call: HeartbeatCall, status: int, body: Mapping[str, object]
+) -> None:
+    if status != 200:
+        raise BadMessage(f"heartbeat refused (HTTP {status}): {_error(body)}")
+    answer = messages.heartbeat_answer(body)
+    state, rules = step.state, step.rules
+    soon = state.payment_is_processing or not state.broker.ready
+    wait = rules.ask_s if soon else rules.heartbeat_s
+    link = replace(state.link, active=answer.link_active)
+    if link.offer and (not link.active or answer.link_url != link.offer.url):
+        link = replace(link, stale=True)
+    step.state = replace(
+        state,
+        link=link,
+        cloud=replace(
+            state.cloud,
+            # Up to a twentieth earlier: cabinets that started together do not stay in step.
+            heartbeat_at=step.now + wait * (1 - step.jitter / 20),
+            reported_problems=call.problems,
+        ),
+    )
+    if state.journal.ready:
+        for order_id in answer.open_orders:
+            begin_claim(step, order_id)
+        for order in answer.claimed:
+            settle_lost_order(step, order)
+
+
+def settle_lost_order(step: Step, order: messages.ClaimedOrder) -> None:
+    """Settles an order that the cloud says was claimed here, and that the journal does not have.
+
+    The journal is new or an old copy then: nobody can know what was pulsed, so no pulse follows,
+    and the player is charged nothing. Not before the resume window is over: the order may be
+    another kiosk's that was given this cabinet's name by mistake.
+    """
+    book = step.state.order_book
+    known = order.order_id in book.unfinished or order.order_id in book.done
+    if known or order.age <= step.rules.resume_window_s:
+        return
+    step.report(
+        "error",
+        f"order {order.order_id} was claimed here and is not in the journal: nothing of it is "
+        "charged",
+    )
+    pulses = order.credits * step.rules.pulses_per_credit
+    step.append(Entry(Kind.CLAIM, order.order_id, claim_id=order.claim_id))
+    step.append(Entry(Kind.CLAIMED, order.order_id, credits=order.credits, pulses=pulses))
+    step.append(Entry(Kind.SETTLE, order.order_id, number=0, note="not in the journal"))
+
+
+def claim_answered(
+    step: Step, order: OrderProgress, status: int, body: Mapping[str, object]
+) -> None:
+    order_id = order.order_id
+    if status != 200:
+        refusal = f"claim refused (HTTP {status}): {_error(body)}"
+        step.report("warning", f"order {order_id}: {refusal}")
+        if order.stage is OrderStage.CLAIMING:
+            step.append(Entry(Kind.REFUSED, order_id, note=refusal))
+        else:
+            # It was granted once: whatever became of it, the cloud is told what was pulsed.
+            step.settle(order)
+        return
+    answer = messages.claim_answer(body, order_id, order.claim_id)
+    if order.stage is OrderStage.CLAIMING:
+        pulses = answer.credits * step.rules.pulses_per_credit
+        step.append(Entry(Kind.CLAIMED, order_id, credits=answer.credits, pulses=pulses))
+        order = step.state.order_book.unfinished[order_id]
+    step.state = replace(step.state, confirmed=step.state.confirmed | {order_id})
+    if answer.state != "claimed":
+        step.report("warning", f"order {order_id} is {answer.state} already")
+        step.settle(order)
+    elif answer.age > step.rules.resume_window_s or order.begun == order.last:
+        step.report(
+            "warning", f"order {order_id} is {answer.age:.0f} s old: settled with what was made"
+        )
+        step.settle(order)
+
+
+def settle_answered(
+    step: Step, order: OrderProgress, status: int, body: Mapping[str, object]
+) -> None:
+    note = ""
+    if status != 200:
+        note = f"the cloud refused the settle (HTTP {status}): {_error(body)}"
+        step.report("error", f"order {order.order_id}: {note}")
+    step.append(Entry(Kind.SETTLED, order.order_id, note=note))
+
+
+def call_failed(step: Step, call: Call, reason: str) -> None:
+    """The cloud did not answer, or not with anything that can be used: the call is made again."""
+    name, cloud = call.name, step.state.cloud
+    if reason != cloud.problem:
+        step.report("warning", reason)
+    tries = cloud.retries[name].tries + 1 if name in cloud.retries else 0
+    next_try = step.now + backoff(tries, step.jitter)
+    retries = {**cloud.retries, name: Retry(tries, next_try)}
+    heartbeat_at = cloud.heartbeat_at
+    if isinstance(call, HeartbeatCall):
+        heartbeat_at = next_try
+    elif HeartbeatCall.name not in retries:
+        # The heartbeat finds out when the cloud is back, also if nobody else asks.
+        heartbeat_at = min(heartbeat_at, next_try)
+    step.state = replace(
+        step.state,
+        cloud=replace(
+            cloud,
+            ready=False,
+            problem=reason,
+            under_way=_without(cloud.under_way, name),
+            retries=retries,
+            heartbeat_at=heartbeat_at,
+        ),
+    )
+
+
+def _error(body: Mapping[str, object]) -> str:
+    error = body.get("error")
+    return error[:200] if isinstance(error, str) else "no reason given"
+
+
+def _without(mapping: Mapping[str, Value], key: str) -> Mapping[str, Value]:
+    return {name: value for name, value in mapping.items() if name != key}
