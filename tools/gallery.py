@@ -42,13 +42,13 @@ def sets(everything: bool) -> Iterator[tuple[tuple[int, int], str, str]]:
 def draw(folder: Path, size: tuple[int, int], theme: str, locale: str) -> list[dict[str, Any]]:
     """Every screen of one set as a picture; returns what the page says of each."""
     on = renderer(size, theme, locale)
-    found = []
+    pictures = []
     for number, (name, view) in enumerate(VIEWS.items()):
         surface = drawn(on, view, number * 5.0)
         words = name.replace(",", "").replace(" ", "-")
         file = f"{theme}-{size[0]}x{size[1]}-{locale}-{words}.png"
         pygame.image.save(surface, str(folder / file))
-        found.append(
+        pictures.append(
             {
                 "file": file,
                 "screen": name,
@@ -57,7 +57,7 @@ def draw(folder: Path, size: tuple[int, int], theme: str, locale: str) -> list[d
                 "language": locale,
             }
         )
-    return found
+    return pictures
 
 
 def measure(size: tuple[int, int], theme: str) -> dict[str, Any]:
