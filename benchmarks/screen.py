@@ -17,7 +17,7 @@ from benchmarks.rows import Row, spread
 from kiosk.core.view import Bonus, Offer, Screen, View
 
 if TYPE_CHECKING:
-    from kiosk.display.stage import Stage
+    from kiosk.display.renderer import Renderer
 
 SIZE = (1920, 1080)
 SMALL = (800, 480)
@@ -41,12 +41,13 @@ def run() -> list[Row]:
     return rows
 
 
-def stage(size: tuple[int, int]) -> Stage:
-    """The kiosk's stage as it is shipped."""
+def renderer(size: tuple[int, int]) -> Renderer:
+    """The kiosk's renderer as it is shipped."""
     from kiosk.display import theme
-    from kiosk.display.stage import Look, Stage
+    from kiosk.display.look import Look
+    from kiosk.display.renderer import Renderer
 
-    return Stage(size, "Galaxy Patrol", Look(theme.load(theme.DEFAULT)))
+    return Renderer(size, "Galaxy Patrol", Look(theme.load(theme.DEFAULT)))
 
 
 def _idle() -> list[Row]:
@@ -54,7 +55,7 @@ def _idle() -> list[Row]:
 
     surface = pygame.display.get_surface()
     assert surface is not None
-    kiosk = stage(SIZE)
+    kiosk = renderer(SIZE)
     kiosk.draw(surface, READY, 0.0)
     area: list[float] = []
 
@@ -73,14 +74,14 @@ def _idle() -> list[Row]:
 
     def whole(t: float) -> None:
         pygame.event.get()
-        surface.blit(composition.still, (0, 0))
+        surface.blit(composition.static, (0, 0))
         for sprite in composition.sprites:
             shown = sprite.at(int(t / sprite.step))
             if shown is not None:
                 surface.blit(shown[0], shown[1:])
         pygame.display.flip()
 
-    again = stage(SIZE)
+    again = renderer(SIZE)
 
     def everything(t: float) -> None:
         pygame.event.get()
@@ -146,7 +147,7 @@ def _transitions() -> list[Row]:
 
     surface = pygame.display.get_surface()
     assert surface is not None
-    kiosk = stage(SIZE)
+    kiosk = renderer(SIZE)
     times: list[float] = []
     waits: list[float] = []
     kiosk.draw(surface, READY, 0.0)
@@ -179,7 +180,7 @@ def _week() -> list[Row]:
     import pygame
 
     surface = pygame.Surface(SMALL)
-    kiosk = stage(SMALL)
+    kiosk = renderer(SMALL)
     sizes: list[int] = []
     t = 0.0
     for day in range(7):
@@ -205,27 +206,27 @@ def _renderer() -> list[Row]:
     import pygame
     from pygame._sdl2 import video
 
-    kiosk = stage(SIZE)
+    kiosk = renderer(SIZE)
     surface = pygame.Surface(SIZE)
     kiosk.draw(surface, READY, 0.0)
     composition = kiosk.composition
     assert composition is not None
     window = pygame.Window("bench", SIZE, hidden=True)
-    renderer = video.Renderer(window)
+    textures = video.Renderer(window)
     known: dict[int, video.Texture] = {}
-    still = video.Texture.from_surface(renderer, composition.still)
+    static = video.Texture.from_surface(textures, composition.static)
 
     def draw(t: float) -> None:
         pygame.event.get()
-        renderer.blit(still)
+        textures.blit(static)
         for sprite in composition.sprites:
             shown = sprite.at(int(t / sprite.step))
             if shown is not None:
                 texture = known.get(id(shown[0]))
                 if texture is None:
-                    texture = known[id(shown[0])] = video.Texture.from_surface(renderer, shown[0])
-                renderer.blit(texture, pygame.Rect(shown[1:], shown[0].get_size()))
-        renderer.present()
+                    texture = known[id(shown[0])] = video.Texture.from_surface(textures, shown[0])
+                textures.blit(texture, pygame.Rect(shown[1:], shown[0].get_size()))
+        textures.present()
 
     frames, cpu = _loop(draw)
     window.destroy()

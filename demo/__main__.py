@@ -14,31 +14,31 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from demo import once
-from demo.arcade import Arcade, Wishes
+from demo.arcade import Arcade, Options
 from demo.page import create_page
 from demo.processes import ChildFailed
 from sandbox import ports
 from sandbox.http_server import HttpServer
 from sandbox.server import LOOPBACK
 
-FAILURES = (ChildFailed, ports.PortTaken, once.WentWrong, TimeoutError, ValueError, OSError)
+FAILURES = (ChildFailed, ports.PortTaken, once.PurchaseFailed, TimeoutError, ValueError, OSError)
 THREADS = 24  # each open page holds two, for the screen and for the events
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    found = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
-    found.add_argument(
+    result = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
+    result.add_argument(
         "--once", action="store_true", help="play one purchase of three credits and check it"
     )
-    found.add_argument(
+    result.add_argument(
         "--shots", type=Path, metavar="DIR", help="save a picture of every screen that is passed"
     )
-    found.add_argument("--data", type=Path, metavar="DIR", help="where to keep everything")
-    found.add_argument("--port", type=int, default=0, help="the page's; 0 is any free one")
-    found.add_argument("--no-window", action="store_true", help="the cabinet on the page only")
-    found.add_argument("--verbose", action="store_true", help="show what the parts log")
-    return found
+    result.add_argument("--data", type=Path, metavar="DIR", help="where to keep everything")
+    result.add_argument("--port", type=int, default=0, help="the page's; 0 is any free one")
+    result.add_argument("--no-window", action="store_true", help="the cabinet on the page only")
+    result.add_argument("--verbose", action="store_true", help="show what the parts log")
+    return result
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -71,14 +71,14 @@ def _build(parts: ExitStack, chosen: argparse.Namespace) -> tuple[Arcade, str]:
     data.mkdir(parents=True, exist_ok=True)
     listener = parts.enter_context(_listener(data, chosen.port))
     page = f"http://{LOOPBACK}:{ports.port_of(listener)}"
-    wishes = Wishes(
+    options = Options(
         data=data.resolve(),
         page=page,
         window=_has_display() and not chosen.no_window and not chosen.once,
         shots=chosen.shots.resolve() if chosen.shots else None,
         verbose=chosen.verbose,
     )
-    arcade = Arcade(wishes)
+    arcade = Arcade(options)
     server = HttpServer(create_page(arcade), listener, THREADS)
     server.start()
     parts.callback(server.stop)
@@ -89,13 +89,13 @@ def _build(parts: ExitStack, chosen: argparse.Namespace) -> tuple[Arcade, str]:
 
 def _listener(data: Path, port: int) -> socket.socket:
     """The page's socket; the port that the links of this folder name, if it is free."""
-    memory = data / "demo-port"
+    saved = data / "demo-port"
     if port:
         listener = ports.listen(LOOPBACK, port)
     else:
-        known = memory.read_text() if memory.exists() else "0"
-        listener = ports.listen_again(LOOPBACK, int(known))
-    memory.write_text(str(ports.port_of(listener)))
+        last = saved.read_text() if saved.exists() else "0"
+        listener = ports.listen_again(LOOPBACK, int(last))
+    saved.write_text(str(ports.port_of(listener)))
     return listener
 
 

@@ -29,13 +29,13 @@ from sandbox.server import LOOPBACK
 MACHINE = "cab001"
 NAME = "Galaxy Patrol"
 PRICES = ("1.00", "2.00", "0.50")
-DARK_SECONDS = 2.0  # that the power is away
+POWER_CUT_SECONDS = 2.0
 READY_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """What the demo was asked for.
+class Options:
+    """What the demo is started with.
 
     ``page`` is the address of its own page, for phones, if it has one; ``delay`` the seconds that
     the cabinet's line to the cloud takes each way.
@@ -52,10 +52,10 @@ class Wishes:
 class Arcade:
     """A running sandbox and kiosk. ``start`` once, then ``stop``."""
 
-    def __init__(self, wishes: Wishes) -> None:
-        self._wishes = wishes
+    def __init__(self, options: Options) -> None:
+        self._options = options
         self._parts = ExitStack()
-        self.record = wishes.data / "relay.jsonl"
+        self.record = options.data / "relay.jsonl"
         self.api = ""
         self.stripe = ""
         self.stripe_key = ""
@@ -75,16 +75,16 @@ class Arcade:
             sandbox = self._child(
                 parts,
                 "sandbox",
-                ["-m", "sandbox", "--data", str(self._wishes.data), "--port", "0",
-                 *(["--public-url", self._wishes.page] if self._wishes.page else [])],
+                ["-m", "sandbox", "--data", str(self._options.data), "--port", "0",
+                 *(["--public-url", self._options.page] if self._options.page else [])],
             )  # fmt: skip
             ready = json.loads(sandbox.line(READY_SECONDS))
             self.api, self.stripe = ready["api"], ready["stripe"]
             self.stripe_key = ready["stripe_key"]
             config = self._config(parts)
             self._start_kiosk = ["-m", "kiosk", "run", "--config", str(config)]
-            if self._wishes.shots:
-                self._start_kiosk += ["--shots", str(self._wishes.shots)]
+            if self._options.shots:
+                self._start_kiosk += ["--shots", str(self._options.shots)]
             parts.callback(self._switch_off)
             self._switch_on()
             self._parts = parts.pop_all()
@@ -119,11 +119,11 @@ class Arcade:
             timeout=5,
         ).raise_for_status()
 
-    # What an operator, or bad luck, may do to a cabinet
+    # What an operator does, and what may happen to a cabinet
 
     @property
     def facts(self) -> dict[str, object]:
-        """How the cabinet stands: its network, its power and its price."""
+        """The state of the cabinet's network and power, and its price."""
         return {
             "plugged": all(cable.plugged for cable in self._cables),
             "powered": self._kiosk is not None,
@@ -140,16 +140,16 @@ class Arcade:
                 cable.plug()
 
     def cut_power(self) -> None:
-        """The power goes, and comes again: the kiosk dies at once, and the game forgets."""
+        """Cuts the power for a while: the kiosk ends at once, and the game loses its credits."""
         if not self._power.acquire(blocking=False):
             return
         try:
             self._switch_off(at_once=True)
             # The machine's next start is another boot, by which the kiosk knows a power cut.
-            book = sqlite3.connect(self._journal)
-            with closing(book), book:
-                book.execute("UPDATE entries SET boot_id = 'before the power cut'")
-            time.sleep(DARK_SECONDS)
+            journal = sqlite3.connect(self._journal)
+            with closing(journal), journal:
+                journal.execute("UPDATE entries SET boot_id = 'before the power cut'")
+            time.sleep(POWER_CUT_SECONDS)
             self._switch_on()
         finally:
             self._power.release()
@@ -175,17 +175,17 @@ class Arcade:
 
     def charged(self, session_id: str) -> int:
         """What Stripe has charged for a Checkout Session, in the smallest unit."""
-        found = requests.get(
+        answer = requests.get(
             f"{self.stripe}/v1/checkout/sessions/{session_id}",
             params={"expand[]": "payment_intent"},
             headers={"Authorization": f"Bearer {self.stripe_key}"},
             timeout=5,
         )
-        found.raise_for_status()
-        return int(found.json()["payment_intent"]["amount_received"])
+        answer.raise_for_status()
+        return int(answer.json()["payment_intent"]["amount_received"])
 
     def _switch_on(self) -> None:
-        self._kiosk = Child("kiosk", self._start_kiosk, self._wishes.verbose)
+        self._kiosk = Child("kiosk", self._start_kiosk, self._options.verbose)
 
     def _switch_off(self, at_once: bool = False) -> None:
         kiosk, self._kiosk = self._kiosk, None
@@ -203,18 +203,20 @@ class Arcade:
         return cable
 
     def _child(self, parts: ExitStack, name: str, arguments: list[str]) -> Child:
-        child = Child(name, arguments, self._wishes.verbose)
+        child = Child(name, arguments, self._options.verbose)
         parts.callback(child.stop)
         self.children.append(child)
         return child
 
     def _config(self, parts: ExitStack) -> Path:
         """The cabinet's config file: as ``cloud.admin`` prints it, and this run's own below it."""
-        data = self._wishes.data
+        data = self._options.data
         printed = data / "cabinet.toml"
         if not printed.exists():
-            told = self._admin("add", MACHINE, "--name", NAME, "--price", "1.00", "--bonus", "5=6")
-            _write_private(printed, told)
+            config = self._admin(
+                "add", MACHINE, "--name", NAME, "--price", "1.00", "--bonus", "5=6"
+            )
+            _write_private(printed, config)
         text = printed.read_text()
         self._token = next(
             json.loads(line.partition("=")[2])
@@ -223,20 +225,20 @@ class Arcade:
         )
         self.mirror = f"http://{LOOPBACK}:{ports.free(LOOPBACK)}"
         screen = "fullscreen = false\nwidth = 1280\nheight = 720"
-        if not self._wishes.window:
+        if not self._options.window:
             screen += "\nheadless = true"
         text = text.replace("fullscreen = false", screen)
         text = text.replace(
             'driver = "simulated"', f'driver = "simulated"\nrecord = {json.dumps(str(self.record))}'
         )
         # The cabinet hangs on cables that can be pulled.
-        api = self._cable(parts, urlsplit(self.api).port or 80, self._wishes.delay)
+        api = self._cable(parts, urlsplit(self.api).port or 80, self._options.delay)
         text = text.replace(self.api, f"http://{LOOPBACK}:{api.port}")
-        found = re.search(r"(?m)^port = (\d+)$", text)
-        if found is None:
+        port_line = re.search(r"(?m)^port = (\d+)$", text)
+        if port_line is None:
             raise ChildFailed("the cabinet's config file names no broker's port")
-        broker = self._cable(parts, int(found[1]))
-        text = text.replace(found[0], f"port = {broker.port}")
+        broker = self._cable(parts, int(port_line[1]))
+        text = text.replace(port_line[0], f"port = {broker.port}")
         text += f'\n[mirror]\nlisten = "{self.mirror.removeprefix("http://")}"\n'
         self._journal = Path(tomllib.loads(text)["journal"]["path"])
         path = data / "kiosk.toml"
@@ -245,7 +247,7 @@ class Arcade:
 
     def _admin(self, *words: str) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", "cloud.admin", "--data", str(self._wishes.data), *words],
+            [sys.executable, "-m", "cloud.admin", "--data", str(self._options.data), *words],
             capture_output=True,
             text=True,
             check=False,

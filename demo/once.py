@@ -17,8 +17,8 @@ SECONDS = 60.0
 PICTURES = ("ready", "paying", "crediting-1-of-3", "crediting-3-of-3", "playing", "game-over")
 
 
-class WentWrong(Exception):
-    """The loop did not do what it should; the message says what."""
+class PurchaseFailed(Exception):
+    """The purchase did not go as it should; the message says where."""
 
 
 def play(arcade: Arcade) -> list[str]:
@@ -41,27 +41,32 @@ def play(arcade: Arcade) -> list[str]:
 
     state = wait_until(arcade, shows(Screen.READY, shows_qr=True), "the attract screen", until)
     before = arcade.pulses()
-    step(f"attract: the code leads to {state['qr']['url']}")
-    receipt = player.pay(state["qr"]["url"], PLAYS)
+    link = state["qr"]["url"]
+    step(f"attract: the code leads to {link}")
+    receipt = player.pay(link, PLAYS)
     step(f"paid: {PLAYS} plays, {PLAYS * PRICE / 100:.2f} USD")
     playing = shows(Screen.PLAYING, credits_left=PLAYS, shows_qr=True)
     wait_until(arcade, playing, "the credits", until)
     pulses = arcade.pulses() - before
     if pulses != PLAYS:
-        raise WentWrong(f"the relay closed {pulses} times for {PLAYS} plays")
+        raise PurchaseFailed(f"the relay closed {pulses} times for {PLAYS} plays")
     step(f"pulsed: {pulses} times")
     charged = _charged(arcade, receipt, until)
     if charged != PLAYS * PRICE:
-        raise WentWrong(f"Stripe charged {charged} for {PLAYS} plays of {PRICE}")
+        raise PurchaseFailed(f"Stripe charged {charged} for {PLAYS} plays of {PRICE}")
     if "Enjoy your game" not in player.read(receipt):
-        raise WentWrong("the receipt does not say what was bought")
+        raise PurchaseFailed("the receipt does not say what was bought")
     step(f"charged: {charged / 100:.2f} USD")
     for left in range(PLAYS - 1, -1, -1):
         arcade.game_over()
         screen = Screen.PLAYING if left else Screen.GAME_OVER
         wait_until(arcade, shows(screen, credits_left=left), f"{left} credits left", until)
     step(f"played: {PLAYS} games")
-    wait_until(arcade, shows(Screen.READY), "the attract screen again", until)
+    state = wait_until(
+        arcade, shows(Screen.READY, shows_qr=True), "the attract screen's code again", until
+    )
+    if state["qr"]["url"] != link:
+        raise PurchaseFailed(f"the code leads to {state['qr']['url']} now, and led to {link}")
     step("attract again")
     return summary
 
@@ -74,9 +79,9 @@ def _charged(arcade: Arcade, receipt: player.Receipt, until: float) -> int:
 
 
 def check_pictures(folder: Path) -> list[str]:
-    """The names of the pictures; raises :class:`WentWrong` if a screen has none."""
+    """The names of the pictures; raises :class:`PurchaseFailed` if a screen has none."""
     names = sorted(path.name for path in folder.glob("*.png"))
     for wanted in PICTURES:
         if not any(name.partition("-")[2] == f"{wanted}.png" for name in names):
-            raise WentWrong(f"there is no picture of the screen {wanted} in {folder}")
+            raise PurchaseFailed(f"there is no picture of the screen {wanted} in {folder}")
     return names

@@ -39,19 +39,19 @@ def create_page(arcade: Arcade) -> Flask:
     def facts() -> dict[str, object]:
         return arcade.facts
 
-    deeds = {
+    actions = {
         "network": arcade.pull_network,
         "power": arcade.cut_power,
         "decline": arcade.decline,
         "price": arcade.next_price,
     }
 
-    @app.post("/operator/<deed>")
-    def operate(deed: str) -> tuple[dict[str, object], int]:
-        if deed not in deeds:
-            return {"error": "there is no such deed"}, 404
+    @app.post("/operator/<action>")
+    def operate(action: str) -> tuple[dict[str, object], int]:
+        if action not in actions:
+            return {"error": "there is no such action"}, 404
         try:
-            deeds[deed]()
+            actions[action]()
         except (ValueError, ChildFailed) as error:
             return {"error": str(error)}, 409
         return arcade.facts, 200

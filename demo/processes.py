@@ -12,11 +12,11 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 
 TAIL = 12
-PATIENCE = 5.0
+STOP_TIMEOUT = 5.0
 
 
 class ChildFailed(Exception):
-    """A program ended, or did not get ready; the message has its last words."""
+    """A program ended, or did not get ready; the message has its last output."""
 
 
 class Child:
@@ -64,23 +64,23 @@ class Child:
         """Whether it has not ended."""
         return self._process.poll() is None
 
-    def ended(self, patience: float) -> int:
+    def ended(self, timeout: float) -> int:
         """Waits until it ends by itself; returns its exit status, below 0 for a signal."""
-        return self._process.wait(patience)
+        return self._process.wait(timeout)
 
-    def line(self, patience: float) -> str:
+    def line(self, timeout: float) -> str:
         """The next line of its standard output."""
         try:
-            line = self._lines.get(timeout=patience)
+            line = self._lines.get(timeout=timeout)
         except queue.Empty:
-            raise ChildFailed(f"{self.name} did not get ready in {patience:.0f} s") from None
+            raise ChildFailed(f"{self.name} did not get ready in {timeout:.0f} s") from None
         if line is None:
             raise self.failure()
         return line
 
     def failure(self) -> ChildFailed:
         """What to say of a program that ended by itself."""
-        self._process.wait(PATIENCE)
+        self._process.wait(STOP_TIMEOUT)
         self._readers[0].join(1.0)
         said = "\n  ".join(self._tail) or "it said nothing"
         return ChildFailed(f"{self.name} ended with status {self._process.returncode}:\n  {said}")
@@ -88,7 +88,7 @@ class Child:
     def kill(self) -> None:
         """Ends it at once, as a power cut does."""
         os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait(PATIENCE)
+        self._process.wait(STOP_TIMEOUT)
         self.stop()
 
     def stop(self) -> None:
@@ -96,10 +96,10 @@ class Child:
         if self.running:
             self._process.terminate()
             try:
-                self._process.wait(PATIENCE)
+                self._process.wait(STOP_TIMEOUT)
             except subprocess.TimeoutExpired:
                 os.killpg(self._process.pid, signal.SIGKILL)
-                self._process.wait(PATIENCE)
+                self._process.wait(STOP_TIMEOUT)
         for reader in self._readers:
             reader.join(1.0)
         for stream in (self._process.stdout, self._process.stderr):

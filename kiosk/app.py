@@ -20,10 +20,10 @@ from kiosk.adapters.cloud_client import CloudClient
 from kiosk.config.schema import Config
 from kiosk.core.cabinet.rules import Mode, Rules
 from kiosk.display import reel, theme
+from kiosk.display.look import Look
 from kiosk.display.mirror import Mirror
 from kiosk.display.shots import Shots
 from kiosk.display.sounds import Sounds
-from kiosk.display.stage import Look
 from kiosk.display.theme import Theme, ThemeError
 from kiosk.display.window import Feed, Frame, Mounting, OnFrame, Window
 from kiosk.engine import Engine, Inbox
@@ -74,6 +74,7 @@ def run(config: Config, shots: Path | None = None) -> int:
     window = _window(config, window_theme)
     pictures = Shots(shots) if shots else None
     if pictures:
+        pictures.open()
         window.watch(pictures.on_frame)
     mirror = _mirror(config, engine)
     if mirror:
@@ -149,7 +150,7 @@ def _window(config: Config, look: Theme) -> Window:
     pictures = reel.Reel(screen.reel) if screen.reel else None
     if pictures:
         pictures.start()
-    return Window(
+    window = Window(
         config.cabinet.name,
         Mounting(
             size=(screen.width, screen.height) if screen.width and screen.height else None,
@@ -163,7 +164,7 @@ def _window(config: Config, look: Theme) -> Window:
             theme=look,
             languages=tuple(screen.languages),
             language_s=screen.language_s,
-            calm=screen.reduced_motion,
+            reduced_motion=screen.reduced_motion,
             logo=reel.logo(screen.logo),
             reel=pictures.pictures if pictures else tuple,
             reel_s=screen.reel_s,
@@ -171,6 +172,8 @@ def _window(config: Config, look: Theme) -> Window:
         ),
         screen.night_minute,
     )
+    window.open()
+    return window
 
 
 def _sounds(config: Config, look: Theme) -> Sounds | None:

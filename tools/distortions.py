@@ -18,8 +18,8 @@ Reader = Callable[[Picture], str]
 
 def with_zxing(picture: Picture) -> str:
     """What zxing-cpp reads."""
-    found = zxingcpp.read_barcodes(picture)
-    return found[0].text if found else ""
+    codes = zxingcpp.read_barcodes(picture)
+    return codes[0].text if codes else ""
 
 
 def with_opencv(picture: Picture) -> str:
@@ -27,9 +27,9 @@ def with_opencv(picture: Picture) -> str:
     detector = cv2.QRCodeDetector()
     for scale in (1.0, 2.0):
         larger = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
-        told, points, _ = detector.detectAndDecode(larger)
-        if points is not None and told:
-            return str(told)
+        text, points, _ = detector.detectAndDecode(larger)
+        if points is not None and text:
+            return str(text)
     return ""
 
 

@@ -24,7 +24,7 @@ import pygame
 
 from kiosk.display import qr
 from tools import distortions
-from tools.views import PLACES, SIZES, THEMES, URL, VIEWS, drawn, stage
+from tools.views import LOCALES, SIZES, THEMES, URL, VIEWS, drawn, renderer
 
 TYPICAL = (800, 480)
 PAGE = Path(__file__).with_name("gallery.html")
@@ -34,35 +34,35 @@ def sets(everything: bool) -> Iterator[tuple[tuple[int, int], str, str]]:
     """The combinations of size, theme and language that are drawn."""
     for size in SIZES:
         for theme in THEMES:
-            for place in PLACES:
-                if everything or place == "en" or size == TYPICAL:
-                    yield size, theme, place
+            for locale in LOCALES:
+                if everything or locale == "en" or size == TYPICAL:
+                    yield size, theme, locale
 
 
-def draw(folder: Path, size: tuple[int, int], theme: str, place: str) -> list[dict[str, Any]]:
+def draw(folder: Path, size: tuple[int, int], theme: str, locale: str) -> list[dict[str, Any]]:
     """Every screen of one set as a picture; returns what the page says of each."""
-    on = stage(size, theme, place)
-    found = []
+    on = renderer(size, theme, locale)
+    pictures = []
     for number, (name, view) in enumerate(VIEWS.items()):
         surface = drawn(on, view, number * 5.0)
         words = name.replace(",", "").replace(" ", "-")
-        file = f"{theme}-{size[0]}x{size[1]}-{place}-{words}.png"
+        file = f"{theme}-{size[0]}x{size[1]}-{locale}-{words}.png"
         pygame.image.save(surface, str(folder / file))
-        found.append(
+        pictures.append(
             {
                 "file": file,
                 "screen": name,
                 "theme": theme,
                 "size": f"{size[0]} × {size[1]}",
-                "language": place,
+                "language": locale,
             }
         )
-    return found
+    return pictures
 
 
 def measure(size: tuple[int, int], theme: str) -> dict[str, Any]:
     """How far the attract screen's code reads, for each distortion and decoder."""
-    on = stage(size, theme)
+    on = renderer(size, theme)
     surface = drawn(on, VIEWS["ready"])
     assert on.code is not None
     assert on.composition is not None
@@ -70,7 +70,7 @@ def measure(size: tuple[int, int], theme: str) -> dict[str, Any]:
     pixels = numpy.frombuffer(pygame.image.tobytes(surface, "RGB"), numpy.uint8)
     rows = pixels.reshape(surface.get_height(), surface.get_width(), 3)
     grey = numpy.asarray(cv2.cvtColor(rows, cv2.COLOR_RGB2GRAY))
-    card = on.place(on.composition.card)
+    card = on.on_screen(on.composition.card)
     place = card.inset(-card.w // 8)
     photo = grey[max(0, place.y) : place.bottom, max(0, place.x) : place.right]
     module = on.code.w / len(qr.matrix(URL))

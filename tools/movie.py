@@ -20,7 +20,7 @@ import requests
 from PIL import Image
 
 from demo import player
-from demo.arcade import Arcade, Wishes, wait_until
+from demo.arcade import Arcade, Options, wait_until
 from kiosk.core.view import Screen
 
 SIZE = (640, 360)
@@ -89,7 +89,7 @@ def play(arcade: Arcade) -> None:
 def film() -> list[Image.Image]:
     """The frames of one payment, at an even pace."""
     with tempfile.TemporaryDirectory(prefix="arcade-movie-") as data:
-        arcade = Arcade(Wishes(Path(data), "", False, None, False, delay=DELAY))
+        arcade = Arcade(Options(Path(data), "", False, None, False, delay=DELAY))
         arcade.start()
         try:
             until = time.monotonic() + SECONDS
@@ -101,15 +101,15 @@ def film() -> list[Image.Image]:
                 camera.stop()
         finally:
             arcade.stop()
-    found = []
-    moment = camera.frames[0][0]
+    pictures = []
+    due = camera.frames[0][0]
     for at, jpeg in camera.frames:
-        if at < moment:
+        if at < due:
             continue
-        moment += FRAME
+        due += FRAME
         picture = Image.open(io.BytesIO(jpeg)).convert("RGB")
-        found.append(picture.resize(SIZE, Image.Resampling.LANCZOS))
-    return found
+        pictures.append(picture.resize(SIZE, Image.Resampling.LANCZOS))
+    return pictures
 
 
 def main() -> int:

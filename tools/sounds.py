@@ -16,7 +16,7 @@ RATE = 22050  # Hz
 FOLDER = Path(__file__).parents[1] / "assets" / "sounds"
 
 # Frequency in Hz (0: a rest) and length in seconds.
-Note = tuple[float, float]
+Tone = tuple[float, float]
 
 
 def semitone(steps: int) -> float:
@@ -24,11 +24,11 @@ def semitone(steps: int) -> float:
     return float(440.0 * 2 ** (steps / 12))
 
 
-def _scale(*steps: int, length: float) -> list[Note]:
+def _scale(*steps: int, length: float) -> list[Tone]:
     return [(semitone(step), length) for step in steps]
 
 
-SOUNDS: dict[str, tuple[str, float, list[Note]]] = {
+SOUNDS: dict[str, tuple[str, float, list[Tone]]] = {
     # Wave, how long a note rings on after it in seconds, and the notes.
     "attract": (
         "square",
@@ -49,7 +49,7 @@ SOUNDS: dict[str, tuple[str, float, list[Note]]] = {
 }
 
 
-def samples(shape: str, ring: float, notes: Sequence[Note]) -> list[float]:
+def samples(shape: str, ring: float, notes: Sequence[Tone]) -> list[float]:
     """The sound as numbers from -1 to 1."""
     length = sum(seconds for _, seconds in notes) + ring
     out = [0.0] * round(length * RATE)

@@ -7,7 +7,8 @@ import pygame
 from kiosk.core.view import Alert, Bonus, Offer, Reason, Screen, View
 from kiosk.display import theme
 from kiosk.display.catalogue import LANGUAGES
-from kiosk.display.stage import Look, Stage
+from kiosk.display.look import Look
+from kiosk.display.renderer import Renderer
 
 URL = "https://buy.stripe.com/test_8wM5kC0hQ3Yk7WgcMM"
 OFFER = Offer(URL, 100, "USD", 2, (Bonus(5, 6),))
@@ -46,17 +47,19 @@ SIZES = (
     (320, 240), (480, 320), (640, 480), (800, 480), (1024, 600), (1280, 1024), (1920, 1080),
     (3840, 1080), (1920, 360), (240, 320), (480, 800), (1080, 1920),
 )  # fmt: skip
-PLACES = LANGUAGES
+LOCALES = LANGUAGES
 THEMES = theme.SHIPPED
 
 
-def stage(size: tuple[int, int], name: str = "night", place: str = "en", **look: object) -> Stage:
-    """A stage in a theme and a language."""
-    return Stage(size, TITLE, Look(theme.load(name), (place,), **look))  # type: ignore[arg-type]
+def renderer(
+    size: tuple[int, int], name: str = "night", locale: str = "en", **look: object
+) -> Renderer:
+    """A renderer with a theme and a language."""
+    return Renderer(size, TITLE, Look(theme.load(name), (locale,), **look))  # type: ignore[arg-type]
 
 
-def drawn(on: Stage, view: View, t: float = 0.0) -> pygame.Surface:
-    """A view as it stands when its transition is over, ``t`` seconds after a beginning."""
+def drawn(on: Renderer, view: View, t: float = 0.0) -> pygame.Surface:
+    """A view when its transition is over, requested at ``t`` seconds."""
     surface = pygame.Surface(on.size)
     on.draw(surface, view, t)
     on.draw(surface, view, t + 1)

@@ -1,7 +1,7 @@
 """What keeps a picture from burning into the screen. Pure: no pygame, no clock.
 
 The whole picture drifts (:func:`drift`), frames are dim every other minute and a shadow passes over
-the marquee (``kiosk.display.motions``), and once a night the screen shows plain colours
+the marquee (``kiosk.display.sprites``), and once a night the screen shows plain colours
 (:func:`cycle_colour`).
 """
 

@@ -16,7 +16,7 @@ from kiosk.display import money
 
 LANGUAGES = ("en", "es", "de", "fr", "pt", "zh", "ja", "ms")
 # Where a language is spoken if nobody says: it decides how money is written.
-_HOMES = {"en": "en_US", "zh": "zh_Hans_CN", "pt": "pt_BR"}
+_DEFAULT_LOCALES = {"en": "en_US", "zh": "zh_Hans_CN", "pt": "pt_BR"}
 
 
 @lru_cache(maxsize=1)
@@ -26,16 +26,16 @@ def texts() -> dict[str, dict[str, Any]]:
 
 
 class Words:
-    """The words of one language. ``place`` is it, or it and a territory: ``es`` or ``es_MX``.
+    """The words of one language. ``locale`` is it, or it and a territory: ``es`` or ``es_MX``.
 
     ``can_write`` tells whether the typefaces have all letters of a text.
     """
 
-    def __init__(self, place: str, can_write: Callable[[str], bool] = lambda _: True) -> None:
-        self.language = place.partition("_")[0]
+    def __init__(self, locale: str, can_write: Callable[[str], bool] = lambda _: True) -> None:
+        self.language = locale.partition("_")[0]
         self._can_write = can_write
         try:
-            self._locale = Locale.parse(_HOMES.get(place, place))
+            self._locale = Locale.parse(_DEFAULT_LOCALES.get(locale, locale))
         except (UnknownLocaleError, ValueError):
             self._locale = Locale.parse(self.language)
 
@@ -49,19 +49,19 @@ class Words:
 
     def price(self, offer: Offer) -> str:
         """What one play costs, as an offer."""
-        told = money.price(
+        text = money.price(
             offer.amount, offer.currency, offer.decimals, self._locale, self._can_write
         )
-        return self._of("a_play").format(price=told)
+        return self._of("a_play").format(price=text)
 
     def bonus(self, quantity: int, credits: int) -> str:
         """What buying more at once brings."""
         return self._of("bonus").format(n=self.number(quantity), m=self.number(credits))
 
     def number(self, value: int) -> str:
-        """A count by the place's rules."""
+        """A count by the locale's rules."""
         return str(format_decimal(value, locale=self._locale))
 
     def _of(self, name: str, form: str = "other") -> str:
-        told = texts()[name][self.language]
-        return str(told.get(form, told["other"]) if isinstance(told, dict) else told)
+        text = texts()[name][self.language]
+        return str(text.get(form, text["other"]) if isinstance(text, dict) else text)

@@ -3,7 +3,7 @@
 The picture is larger than the screen by a rim, in which it drifts against burn-in; what matters
 stands within ``Grid.safe``, which is on the screen wherever the picture has drifted to.
 
-offer, landscape          turned                    stage                 very wide
+offer, landscape          reversed                  centred               very wide
 ┌──────────────────────┐  ┌──────────────────────┐  ┌─────────────────┐  ┌──────────────────────┐
 │       marquee        │  │       marquee        │  │     marquee     │  │       marquee        │
 ├─────────┬────────────┤  ├────────────┬─────────┤  ├─────────────────┤  ├──────┬───────┬───────┤
@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kiosk.display.scenes import Form
+from kiosk.display.scenes import Arrangement
 
 SMALLEST_TEXT = 11  # pixels: below it no typeface is read
 NEARLY_SQUARE = 1.2  # height by width up to which a screen is laid out as landscape
@@ -156,7 +156,7 @@ def grid(width: int, height: int, drifts: bool = True) -> Grid:
 
 
 def places(
-    on: Grid, form: Form, *, steps: bool = False, code: bool = False, notes: int = 0
+    on: Grid, arrangement: Arrangement, *, steps: bool = False, code: bool = False, notes: int = 0
 ) -> Places:
     """The places of a composition with ``notes`` operator's lines on the strip."""
     margin = 3 * on.unit
@@ -168,22 +168,22 @@ def places(
     room = Box(safe.x + margin, top, safe.w - 2 * margin, strip.y - top - margin // 3)
     gap = 2 * margin
     wide = room.w > VERY_WIDE * room.h
-    if form is Form.STAGE and not wide:
-        return _stage(on, room, strip, steps)
+    if arrangement is Arrangement.CENTRED and not wide:
+        return _centred(on, room, strip, steps)
     if on.portrait:
-        return _stacked(on, room, strip, form, steps, code)
+        return _stacked(on, room, strip, arrangement, steps, code)
     if wide and code:
         figure, rest = room.cut(0.2, gap)
         words, third = rest.cut(0.58, gap)
         card = third.square(min(third.w, third.h) - 4 * on.unit)
         return Places(figure, words, strip, False, code=card)
-    if wide and steps and form is Form.STAGE:
+    if wide and steps and arrangement is Arrangement.CENTRED:
         figure, rest = room.cut(0.36, gap)
         words, third = rest.cut(0.6, gap)
         return Places(figure, words, strip, False, third)
     share = min(0.47 if safe.w > 1.3 * safe.h else 0.54, room.h * 1.04 / room.w)
     figure, side = room.cut(share, gap)
-    if form is Form.TURNED:
+    if arrangement is Arrangement.REVERSED:
         side, figure = room.cut(1 - share, gap)
         side = Box(side.x + margin, side.y, side.w - margin, side.h)
     if wide and steps:
@@ -201,7 +201,7 @@ def places(
     return Places(figure, side, strip, False)
 
 
-def _stage(on: Grid, room: Box, strip: Box, steps: bool) -> Places:
+def _centred(on: Grid, room: Box, strip: Box, steps: bool) -> Places:
     figure, rest = room.split(0.42 if on.portrait or steps else 0.5, on.unit)
     if not steps:
         return Places(figure, rest, strip, True)
@@ -209,9 +209,11 @@ def _stage(on: Grid, room: Box, strip: Box, steps: bool) -> Places:
     return Places(figure, words, strip, True, below)
 
 
-def _stacked(on: Grid, room: Box, strip: Box, form: Form, steps: bool, code: bool) -> Places:
+def _stacked(
+    on: Grid, room: Box, strip: Box, arrangement: Arrangement, steps: bool, code: bool
+) -> Places:
     gap = 2 * on.unit
-    if form is Form.TURNED:
+    if arrangement is Arrangement.REVERSED:
         words, figure = room.split(0.46, gap)
         return Places(figure, words, strip, True)
     # The figure is as tall as it is wide, if the words leave it that.

@@ -19,11 +19,11 @@ _STYLES = {
     Role.BODY: (0.24, "text"),
     Role.BONUS: (0.27, "bonus"),
 }
-_LOUD = (Role.HEADLINE, Role.PRICE)  # in the display face
+_IN_DISPLAY_FACE = (Role.HEADLINE, Role.PRICE)
 _GAP = 0.24  # of a line's size, between two lines
 _SHRINK = 0.94  # the steps in which words get smaller until they fit
 _KEPT = 48  # compositions whose drawn words are kept
-_NOBODYS = "\U000f1234"  # for private use: no face has it, and each draws the same for all such
+_UNASSIGNED = "\U000f1234"  # for private use: no face has it, and each draws the same for all such
 _CJK = ("zh", "ja")
 # Letters of Chinese and Japanese fill their line's height; others leave room above and below.
 _CJK_SHARE = 0.86
@@ -58,11 +58,11 @@ class Lettering:
 
     def font(self, face: Path, size: int) -> pygame.font.Font:
         """The font of a file at ``size`` pixels."""
-        found = self._fonts.get((face, size))
-        if found is None:
-            found = pygame.font.Font(face, size)
-            self._fonts[face, size] = found
-        return found
+        font = self._fonts.get((face, size))
+        if font is None:
+            font = pygame.font.Font(face, size)
+            self._fonts[face, size] = font
+        return font
 
     def faces(self, language: str) -> tuple[Path, Path]:
         """The faces of big words and of those that are read."""
@@ -77,11 +77,11 @@ class Lettering:
         """Whether both faces of a language have all letters of ``text``."""
         return all(self._has(face, text) for face in self.faces(language))
 
-    def face_for(self, text: str, *, loud: bool) -> Path:
+    def face_for(self, text: str, *, display: bool) -> Path:
         """The first face that can write a text of any language, such as a cabinet's name."""
         theme = self._theme
         faces = [theme.text, theme.chinese, theme.japanese]
-        if loud:
+        if display:
             faces.insert(0, theme.display)
         return next((face for face in faces if self._has(face, text)), theme.text)
 
@@ -93,11 +93,11 @@ class Lettering:
             known = self._letters.get((face, letter))
             if known is None:
                 font = self.font(face, 24)
-                drawn, nobodys = (
+                drawn, missing = (
                     pygame.image.tobytes(font.render(one, True, (255, 255, 255)), "RGBA")
-                    for one in (letter, _NOBODYS)
+                    for one in (letter, _UNASSIGNED)
                 )
-                known = self._letters[face, letter] = drawn != nobodys
+                known = self._letters[face, letter] = drawn != missing
             if not known:
                 return False
         return True
@@ -160,7 +160,7 @@ class Lettering:
         """The operator's lines, each as long as it fits, from the top of ``place``."""
         found = []
         for number, text in enumerate(lines):
-            face = self.face_for(text, loud=False)
+            face = self.face_for(text, display=False)
             surface = self.line(text, face, size, place.w, self._theme.colours.soft)
             y = place.y + round(number * size * 1.2)
             found.append(Block(text, None, size, Box(place.x, y, *surface.get_size()), surface))
@@ -191,8 +191,8 @@ class Lettering:
         return lines
 
     def _face(self, role: Role, language: str) -> Path:
-        loud, plain = self.faces(language)
-        return loud if role in _LOUD else plain
+        display, text = self.faces(language)
+        return display if role in _IN_DISPLAY_FACE else text
 
     def _wrap(
         self, lines: tuple[Line, ...], place: Box, smallest: int, scale: float, language: str

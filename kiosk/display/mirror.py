@@ -1,6 +1,6 @@
-"""The screen as a web page's picture, to look at from elsewhere. Read-only, off unless configured.
+"""The screen over HTTP, to look at from elsewhere. Read-only, off unless configured.
 
-``GET /screen.png`` is the frame of now, ``/stream`` the frames as they change (JPEG parts of a
+``GET /screen.png`` is the current frame, ``/stream`` the frames as they change (JPEG parts of a
 ``multipart/x-mixed-replace``), ``/state`` what is on the screen as JSON, ``/events`` the same
 whenever it changes (server-sent events).
 """
@@ -24,8 +24,8 @@ from kiosk.errors import KioskError
 log = logging.getLogger(__name__)
 
 FRAME = 1 / 60  # seconds between two frames of the stream, at the least
-BREATH = 5.0  # a quiet stream says something so often, to notice that nobody listens
-PATIENCE = 5.0  # how long a frame is waited for
+KEEP_ALIVE = 5.0  # a quiet stream sends something so often, to notice that its client is gone
+FRAME_TIMEOUT = 5.0  # how long a request waits for a frame
 
 
 class Mirror:
@@ -44,13 +44,16 @@ class Mirror:
         self._taken_at = 0.0
         self._state: dict[str, object] = {}
         self._stopped = False
-        mirror = self
+        self._address = (host, port)
+        self._server: ThreadingHTTPServer | None = None
+        self._thread: threading.Thread | None = None
 
-        class Handler(_Handler):
-            of = mirror
-
+    def start(self) -> int:
+        """Starts to serve; returns the port. Raises :class:`KioskError` if that is taken."""
+        host, port = self._address
+        handler = type("Handler", (_Handler,), {"mirror": self})
         try:
-            self._server = ThreadingHTTPServer((host, port), Handler)
+            self._server = ThreadingHTTPServer((host, port), handler)
         except OSError as error:
             raise KioskError(
                 f"the mirror cannot listen on {host}:{port} ({error.strerror}): "
@@ -60,25 +63,23 @@ class Mirror:
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.1,), name="mirror", daemon=True
         )
-
-    def start(self) -> int:
-        """Begins to serve; returns the port."""
         self._thread.start()
         port = int(self._server.server_address[1])
         log.info("the mirror is at http://%s:%d/screen.png", self._server.server_address[0], port)
         return port
 
     def stop(self) -> None:
-        """Ends the server and its streams."""
+        """Ends the server and its streams, if it was started."""
         with self._change:
             self._stopped = True
             self._change.notify_all()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(2.0)
+        if self._server is not None and self._thread is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._thread.join(2.0)
 
     def on_frame(self, frame: Frame) -> None:
-        """Takes a frame, cheaply if nobody looks."""
+        """Takes a frame; copies it only for viewers."""
         surface, view, code = frame.surface, frame.view, frame.code
         state: dict[str, object] = {
             "screen": view.screen.value,
@@ -90,6 +91,7 @@ class Mirror:
             "notes": [f"{alert.code} · {alert.text}" for alert in view.alerts],
             "width": surface.get_width(),
             "height": surface.get_height(),
+            "settled": frame.settled,
             "shows_qr": code is not None,
             "qr": None
             if code is None or view.offer is None
@@ -115,19 +117,19 @@ class Mirror:
 
     def png(self) -> bytes | None:
         """The next frame as a PNG; ``None`` if there is none in time."""
-        with self._looking(), self._change:
+        with self._viewing(), self._change:
             before = self._number
-            self._change.wait_for(lambda: self._number > before or self._stopped, PATIENCE)
+            self._change.wait_for(lambda: self._number > before or self._stopped, FRAME_TIMEOUT)
             frame = self._frame
         return None if frame is None else _encoded(frame, "frame.png")
 
     def frames(self, send: Callable[[bytes], None]) -> None:
         """Sends JPEGs as the screen changes, until ``send`` raises or the mirror stops."""
         last = 0
-        with self._looking():
+        with self._viewing():
             while True:
                 with self._change:
-                    self._change.wait_for(lambda: self._number > last or self._stopped, BREATH)  # noqa: B023
+                    self._change.wait_for(lambda: self._number > last or self._stopped, KEEP_ALIVE)  # noqa: B023
                     if self._stopped:
                         return
                     frame, number = self._frame, self._number
@@ -149,17 +151,17 @@ class Mirror:
                     if self._stopped:
                         return
                     self._change.wait(0.5)
-                if time.monotonic() - quiet_since > BREATH:
+                if time.monotonic() - quiet_since > KEEP_ALIVE:
                     send(None)
                     quiet_since = time.monotonic()
 
-    def _looking(self) -> _Looking:
-        return _Looking(self)
+    def _viewing(self) -> _Viewer:
+        return _Viewer(self)
 
-    def count(self, more: int) -> None:
-        """One viewer more or fewer."""
+    def add_viewers(self, number: int) -> None:
+        """Counts a viewer who comes (1) or goes (-1)."""
         with self._change:
-            self._viewers += more
+            self._viewers += number
 
     def _encode(self, frame: pygame.Surface, number: int) -> bytes:
         known, jpeg = self._jpeg
@@ -169,15 +171,15 @@ class Mirror:
         return jpeg
 
 
-class _Looking:
+class _Viewer:
     def __init__(self, mirror: Mirror) -> None:
         self._mirror = mirror
 
     def __enter__(self) -> None:
-        self._mirror.count(1)
+        self._mirror.add_viewers(1)
 
     def __exit__(self, *_error: object) -> None:
-        self._mirror.count(-1)
+        self._mirror.add_viewers(-1)
 
 
 def _encoded(frame: pygame.Surface, name: str) -> bytes:
@@ -187,7 +189,7 @@ def _encoded(frame: pygame.Surface, name: str) -> bytes:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    of: Mirror
+    mirror: Mirror
     protocol_version = "HTTP/1.1"
     timeout = 30
 
@@ -221,14 +223,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Access-Control-Allow-Origin", "*")
 
     def _screen(self) -> None:
-        picture = self.of.png()
+        picture = self.mirror.png()
         if picture is None:
             self._answer(503, "application/json", b'{"error": "the screen does not draw"}')
         else:
             self._answer(200, "image/png", picture)
 
     def _state(self) -> None:
-        self._answer(200, "application/json", json.dumps(self.of.state()).encode())
+        self._answer(200, "application/json", json.dumps(self.mirror.state()).encode())
 
     def _stream(self) -> None:
         self.close_connection = True
@@ -240,7 +242,7 @@ class _Handler(BaseHTTPRequestHandler):
             head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
             self.wfile.write(head.encode() + jpeg + b"\r\n")
 
-        self.of.frames(send)
+        self.mirror.frames(send)
 
     def _events(self) -> None:
         self.close_connection = True
@@ -249,11 +251,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
         def send(state: dict[str, object] | None) -> None:
-            told = f"data: {json.dumps(state)}\n\n" if state is not None else ": quiet\n\n"
-            self.wfile.write(told.encode())
+            event = f"data: {json.dumps(state)}\n\n" if state is not None else ": quiet\n\n"
+            self.wfile.write(event.encode())
             self.wfile.flush()
 
-        self.of.events(send)
+        self.mirror.events(send)
 
     def log_message(self, format: str, *args: Any) -> None:
         log.debug("mirror: " + format, *args)

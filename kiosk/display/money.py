@@ -25,8 +25,8 @@ def price(
     if sign.upper() == currency.upper() or not can_write(sign):
         space = "" if "\N{NO-BREAK SPACE}" in pattern else "\N{NO-BREAK SPACE}"
         pattern = pattern.replace("¤", f"¤¤{space}" if pattern.startswith("¤") else f"{space}¤¤")
-    told = format_currency(value, currency, pattern, locale=locale, currency_digits=False)
+    text = format_currency(value, currency, pattern, locale=locale, currency_digits=False)
     # Thin spaces are in few typefaces; marks of direction are in none.
     for mark in "\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}":
-        told = told.replace(mark, "\N{NO-BREAK SPACE}")
-    return "".join(c for c in told if c not in "\N{LEFT-TO-RIGHT MARK}\N{RIGHT-TO-LEFT MARK}")
+        text = text.replace(mark, "\N{NO-BREAK SPACE}")
+    return "".join(c for c in text if c not in "\N{LEFT-TO-RIGHT MARK}\N{RIGHT-TO-LEFT MARK}")

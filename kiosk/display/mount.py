@@ -35,7 +35,7 @@ class Mount:
         # Without a turn no second surface is needed.
         self.frame = pygame.Surface(self.size, 0, screen) if rotation else self._inner
 
-    def bring(self, dirty: Sequence[pygame.Rect]) -> list[pygame.Rect]:
+    def copy(self, dirty: Sequence[pygame.Rect]) -> list[pygame.Rect]:
         """Copies what changed on the frame; returns the rectangles on the screen."""
         if not self._rotation:
             return [area.move(self._at) for area in dirty] if any(self._at) else list(dirty)
@@ -51,6 +51,6 @@ class Mount:
             found.append(pygame.Rect(box.x, box.y, box.w, box.h).move(self._at))
         return found
 
-    def place(self, box: Box) -> Box:
+    def on_screen(self, box: Box) -> Box:
         """Where a box of the frame is on the screen."""
         return box.turned(self._rotation, self.size).moved(*self._at)

@@ -37,7 +37,7 @@ class Reel:
         self._thread = threading.Thread(target=self._read, name="reel", daemon=True)
 
     def start(self) -> None:
-        """Begins to read."""
+        """Starts to read."""
         self._thread.start()
 
     def join(self) -> None:

@@ -9,16 +9,16 @@ from kiosk.core.view import Offer, Reason, Screen, View
 from kiosk.display.catalogue import Words
 
 
-class Form(Enum):
+class Arrangement(Enum):
     """How the parts stand to each other (``kiosk.display.layout`` draws them)."""
 
     OFFER = "the figure first, words and steps beside or below it"
-    TURNED = "words first, the figure beside or below them"
-    STAGE = "the figure in the middle, words below it"
+    REVERSED = "words first, the figure beside or below them"
+    CENTRED = "the figure in the middle, words below it"
 
 
 class Figure(Enum):
-    """What stands in the screen's place of honour."""
+    """The main picture of a screen."""
 
     CODE = "code"
     PHONE = "phone"
@@ -58,7 +58,7 @@ class Scene:
     ``notes`` says how much room the operator's lines may take.
     """
 
-    form: Form
+    arrangement: Arrangement
     figure: Figure
     lines: tuple[Line, ...]
     steps: tuple[str, ...] = ()
@@ -67,14 +67,14 @@ class Scene:
     notes: bool = False
 
 
-def scene(view: View, words: Words) -> Scene:
+def scene_of(view: View, words: Words) -> Scene:
     """The composition of a view. A code stands in it only where the view has an offer."""
     say, offer = words.say, view.offer
     match view.screen:
         case Screen.READY if offer:
             steps = (say("step_scan"), say("step_pay"), say("step_play"))
             lines = (Line(say("scan_to_play"), Role.HEADLINE), *_offer(offer, words))
-            return Scene(Form.OFFER, Figure.CODE, lines, steps)
+            return Scene(Arrangement.OFFER, Figure.CODE, lines, steps)
         case Screen.PAYING:
             return _plain(words, Figure.PHONE, "almost_there", "finish_on_the_phone")
         case Screen.DECLINED:
@@ -84,21 +84,21 @@ def scene(view: View, words: Words) -> Scene:
                 Line(say(f"reason_{(view.reason or Reason.DECLINED).value}"), Role.BODY),
                 Line(say("not_charged" if back else "try_again"), Role.BODY),
             )
-            return Scene(Form.TURNED, Figure.CODE if offer else Figure.CARD, lines)
+            return Scene(Arrangement.REVERSED, Figure.CODE if offer else Figure.CARD, lines)
         case Screen.CREDITING:
             return _plain(words, Figure.DROP, "thank_you", "get_ready")
         case Screen.PLAYING:
             left = words.counted("credits_left", view.credits_left)
             lines = (Line(left, Role.HEADLINE), Line(say("have_fun"), Role.BODY))
             if offer is None:
-                return Scene(Form.STAGE, Figure.NUMBER, lines)
+                return Scene(Arrangement.CENTRED, Figure.NUMBER, lines)
             lines = (*lines, Line(say("scan_for_more"), Role.BONUS))
-            return Scene(Form.OFFER, Figure.NUMBER, lines, second_code=True)
+            return Scene(Arrangement.OFFER, Figure.NUMBER, lines, second_code=True)
         case Screen.GAME_OVER:
             lines = (Line(say("game_over"), Role.HEADLINE), Line(say("one_more"), Role.BODY))
             if offer is None:
-                return Scene(Form.STAGE, Figure.CREATURE, lines)
-            return Scene(Form.TURNED, Figure.CODE, (*lines, *_offer(offer, words)))
+                return Scene(Arrangement.CENTRED, Figure.CREATURE, lines)
+            return Scene(Arrangement.REVERSED, Figure.CODE, (*lines, *_offer(offer, words)))
         case Screen.STARTING:
             return _plain(words, Figure.STICK, "warming_up", "coins_work")
         case Screen.OUT_OF_ORDER:
@@ -115,7 +115,7 @@ def _plain(
     words: Words, figure: Figure, headline: str, body: str, *, stripes: bool = False
 ) -> Scene:
     lines = (Line(words.say(headline), Role.HEADLINE), Line(words.say(body), Role.BODY))
-    return Scene(Form.STAGE, figure, lines, stripes=stripes, notes=True)
+    return Scene(Arrangement.CENTRED, figure, lines, stripes=stripes, notes=True)
 
 
 def _offer(offer: Offer, words: Words) -> tuple[Line, ...]:

@@ -1,4 +1,4 @@
-"""Saves a picture of every screen that was passed: the last frame of each, before the next."""
+"""Saves a picture of every screen that was shown: the last frame without a transition."""
 
 from __future__ import annotations
 
@@ -16,22 +16,28 @@ log = logging.getLogger(__name__)
 class Shots:
     """Watches a window and writes ``01-starting.png``, ``02-ready.png`` … into ``folder``.
 
-    A coin's step is a screen of its own. Raises :class:`KioskError` if the folder can't be made.
+    Each coin of a payment has a picture of its own. A screen that went before its transition was
+    over has none.
     """
 
     def __init__(self, folder: Path) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise KioskError(
-                f"the folder {folder} for the pictures cannot be made: {error.strerror}"
-            ) from error
         self._folder = folder
         self._count = 0
         self._last: tuple[pygame.Surface, str] | None = None
 
+    def open(self) -> None:
+        """Makes the folder. Raises :class:`KioskError` if that does not work."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise KioskError(
+                f"the folder {self._folder} for the pictures cannot be made: {error.strerror}"
+            ) from error
+
     def on_frame(self, frame: Frame) -> None:
-        """Keeps the frame, and saves the one before if the screen changed."""
+        """Keeps the frame, if it is settled, and saves the one before if the screen changed."""
+        if not frame.settled:
+            return
         view = frame.view
         name = view.screen.value.replace(" ", "-")
         if view.coins:
@@ -41,7 +47,7 @@ class Shots:
         self._last = (frame.surface.copy(), name)
 
     def save(self) -> None:
-        """Saves the frame that was shown last."""
+        """Saves the last settled frame."""
         if self._last is None:
             return
         surface, name = self._last

@@ -23,7 +23,7 @@ from kiosk.display.window import Frame
 log = logging.getLogger(__name__)
 
 RATE = 22050  # Hz, as the shipped sounds are
-REST = 8.0  # seconds after the last sound, until the device is given back
+IDLE = 8.0  # seconds after the last sound, until the device is given back
 
 
 class Sounds:
@@ -52,7 +52,7 @@ class Sounds:
         self._thread = threading.Thread(target=self._play, name="sounds", daemon=True)
 
     def start(self) -> None:
-        """Begins to play."""
+        """Starts to play."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -82,10 +82,10 @@ class Sounds:
 
     def _play(self) -> None:
         known: dict[SoundCue, pygame.mixer.Sound] = {}
-        told = False
+        reported = False
         while True:
             try:
-                sound = self._wanted.get(timeout=REST if pygame.mixer.get_init() else None)
+                sound = self._wanted.get(timeout=IDLE if pygame.mixer.get_init() else None)
             except queue.Empty:
                 known.clear()
                 pygame.mixer.quit()
@@ -107,6 +107,6 @@ class Sounds:
                 known[sound].set_volume(volume)
                 known[sound].play()
             except pygame.error as error:
-                if not told:
+                if not reported:
                     log.info("the kiosk is silent: %s", error)
-                told = True
+                reported = True

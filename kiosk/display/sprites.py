@@ -1,262 +1,406 @@
-"""The small pictures, drawn in code at the size they are needed in.
+"""The sprites of the screens: pictures that move, and whose places follow from the time alone.
 
-Each is drawn some times too large and scaled down once, for clean edges.
+A sprite stays within its bounds, so only those whose bounds overlap have to be redrawn together.
+No sprite moves over a code or over text.
 """
 
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import pygame
 
-from kiosk.display.theme import Colour, Theme
+from kiosk.display import artwork, backdrops
+from kiosk.display.layout import Box, Grid
+from kiosk.display.theme import Theme
 
-COIN_FRAMES = 16
-CREATURE_FRAMES = 2
+FRAME = 1 / 30  # seconds: nothing moves faster
+BULB_STEP = 0.45  # seconds for the light to travel from one bulb to the next
+STAR_STEP = 0.4
+SPARK_STEP = 1 / 10
+WALK_STEP = 0.25
+STARS = 10
+SPARKS = 3
+DROP_SECONDS = 0.34
+ROLL_SECONDS = 0.3
+SHADOW_EVERY = 300.0  # seconds: half of what a pixel of the marquee may stay lit
+SHADOW_SECONDS = 8.0
+EDGE_STEP = 60.0  # seconds that a frame is bright, and then dim
 
-# The creature of the arcade, in two steps of its walk.
-_CREATURE = (
-    (
-        "...#....#...",
-        "....#..#....",
-        "..########..",
-        ".##.####.##.",
-        "############",
-        "#.########.#",
-        "#.#......#.#",
-        "...##..##...",
-    ),
-    (
-        "..#......#..",
-        "#...#..#...#",
-        "#.########.#",
-        "###.####.###",
-        "############",
-        "..########..",
-        "..#......#..",
-        ".#........#.",
-    ),
-)
+Placed = tuple[pygame.Surface, int, int]
 
 
-@lru_cache(maxsize=64)
-def coin(size: int, frame: int, theme: Theme) -> pygame.Surface:
-    """A coin of ``size`` pixels in one of ``COIN_FRAMES`` positions of its turn."""
-    big, colours = size * 3, theme.colours
-    turn = abs(math.cos(math.pi * frame / COIN_FRAMES))
-    width = max(big // 10, round(big * turn))
-    surface = pygame.Surface((big, big), pygame.SRCALPHA)
-    edge = pygame.Rect((big - width) // 2, 0, width, big)
-    pygame.draw.ellipse(surface, colours.coin_edge, edge)
-    face = edge.inflate(-max(2, width // 14), -big // 14)
-    pygame.draw.ellipse(surface, colours.coin, face)
-    ring = face.inflate(-width // 5, -big // 5)
-    if ring.width > big // 8:
-        pygame.draw.ellipse(surface, colours.coin_edge, ring, max(2, big // 36))
-        star = _star(ring.center, ring.width * 0.36, ring.height * 0.36)
-        pygame.draw.polygon(surface, colours.coin_edge, star)
-    shine = pygame.Rect(
-        face.x + face.width // 5, face.y + big // 8, max(2, face.width // 9), big // 3
+@dataclass(frozen=True)
+class Sprite:
+    """A moving picture: ``at(n)`` gives its picture and place in step ``n``, or ``None``.
+
+    Steps are ``step`` seconds long. ``bounds`` contains every place it moves to.
+    """
+
+    step: float
+    at: Callable[[int], Placed | None]
+    bounds: Box
+
+
+@dataclass
+class LiveValues:
+    """The values that change without a new composition: the relay's coins, the number of credits.
+
+    The times are those at which they changed, in seconds of the renderer's time.
+    """
+
+    coin: int = 0
+    closed: bool = False
+    coin_at: float = -9.0
+    number_before: int = 0
+    number: int = 0
+    number_at: float = -9.0
+
+
+def bulbs(grid: Grid, theme: Theme, reduced_motion: bool) -> list[Sprite]:
+    """The marquee's bulbs: one in five is lit, and the lit ones travel, if they may."""
+    box, unit = grid.marquee, grid.unit
+    inset = 2 * grid.rim
+    size, gap = max(6, 3 * unit), 7 * unit
+    inner = pygame.Rect(
+        inset + 2 * unit, inset + 2 * unit, box.w - 2 * inset - 4 * unit, box.h - inset - 3 * unit
     )
-    pygame.draw.ellipse(surface, colours.coin_shine, shine)
-    return pygame.transform.smoothscale(surface, (size, size))
+    across, down = max(2, inner.w // gap), max(1, inner.h // gap)
+    ring = [(inner.x + inner.w * n // across, inner.y) for n in range(across)]
+    ring += [(inner.right, inner.y + inner.h * n // down) for n in range(down)]
+    ring += [(inner.right - inner.w * n // across, inner.bottom) for n in range(across)]
+    ring += [(inner.x, inner.bottom - inner.h * n // down) for n in range(down)]
+    lit, dark = artwork.bulb(size, True, theme), artwork.bulb(size, False, theme)
 
-
-def _star(
-    centre: tuple[float, float], rx: float, ry: float, inner: float = 0.42
-) -> list[tuple[float, float]]:
-    points = []
-    for corner in range(10):
-        radius = 1.0 if corner % 2 == 0 else inner
-        angle = math.pi * corner / 5 - math.pi / 2
-        points.append(
-            (centre[0] + rx * radius * math.cos(angle), centre[1] + ry * radius * math.sin(angle))
+    def bulb(number: int, x: int, y: int) -> Sprite:
+        on, off = (
+            (lit, x - size // 2, y - size // 2),
+            (dark, x - size // 2, y - size // 2),
         )
-    return points
+        bounds = Box(x - size // 2, y - size // 2, size, size)
+        if reduced_motion:
+            return Sprite(3600.0, lambda _: on if number % 5 == 0 else off, bounds)
+        return Sprite(BULB_STEP, lambda n: on if (n - number) % 5 == 0 else off, bounds)
+
+    return [bulb(number, x, y) for number, (x, y) in enumerate(ring)]
 
 
-@lru_cache(maxsize=32)
-def bulb(size: int, lit: bool, theme: Theme) -> pygame.Surface:
-    """A bulb of the marquee, with its glow if it is lit."""
-    big, colours = size * 4, theme.colours
-    surface = pygame.Surface((big, big), pygame.SRCALPHA)
-    centre = (big // 2, big // 2)
-    if lit:
-        for share, alpha in ((1.0, 40), (0.8, 70), (0.62, 120)):
-            pygame.draw.circle(surface, (*colours.coin, alpha), centre, round(big / 2 * share))
-        pygame.draw.circle(surface, colours.bulb_lit, centre, big // 5)
-    else:
-        pygame.draw.circle(surface, colours.bulb_dark, centre, big // 5)
-    return pygame.transform.smoothscale(surface, (size, size))
+def shadow(on: Grid) -> Sprite:
+    """A shadow that passes over the marquee, so that none of its pixels is lit for ever."""
+    box = on.marquee
+    width = max(8, box.w // 6)
+    dark = pygame.Surface((width, box.h))
+    step = 1 / 10
+    steps, every = round(SHADOW_SECONDS / step), round(SHADOW_EVERY / step)
+    cuts: dict[tuple[int, int], pygame.Surface] = {}
+
+    def at(n: int) -> Placed | None:
+        way = (n + every // 2) % every
+        if way > steps:
+            return None
+        left = -width + (box.w + width) * way // steps
+        x, right = max(0, left), min(box.w, left + width)
+        if right <= x:
+            return None
+        if (0, right - x) not in cuts:
+            cuts[0, right - x] = dark.subsurface((0, 0, right - x, box.h))
+        return cuts[0, right - x], x, 0
+
+    return Sprite(step, at, box)
 
 
-@lru_cache(maxsize=8)
-def glow(size: int, colour: Colour) -> pygame.Surface:
-    """A soft round light."""
-    small = pygame.Surface((48, 48), pygame.SRCALPHA)
-    for radius in range(24, 0, -1):
-        alpha = round(120 * (1 - radius / 24) ** 2)
-        pygame.draw.circle(small, (*colour, alpha), (24, 24), radius)
-    return pygame.transform.smoothscale(small, (size, size))
+def frame_edges(frame: Box, width: int, corner: int, theme: Theme) -> list[Sprite]:
+    """A frame in four pieces, bright for a minute and dim for the next."""
+    bright = pygame.Surface((frame.w, frame.h), pygame.SRCALPHA)
+    pygame.draw.rect(bright, theme.colours.frame, bright.get_rect(), width, border_radius=corner)
+    pieces = (
+        Box(0, 0, frame.w, corner),
+        Box(0, frame.h - corner, frame.w, corner),
+        Box(0, corner, width, frame.h - 2 * corner),
+        Box(frame.w - width, corner, width, frame.h - 2 * corner),
+    )
+    result = []
+    for piece in pieces:
+        picture = bright.subsurface((piece.x, piece.y, piece.w, piece.h)).copy()
+        shown = (picture, frame.x + piece.x, frame.y + piece.y)
+        bounds = piece.moved(frame.x, frame.y)
+        result.append(
+            Sprite(EDGE_STEP, lambda n, shown=shown: shown if n % 2 == 0 else None, bounds)  # type: ignore[misc]
+        )
+    return result
 
 
-@lru_cache(maxsize=8)
-def comet(size: int, colour: Colour) -> pygame.Surface:
-    """A round light with a bright heart, for the edge of the code's card."""
-    surface = pygame.Surface((size * 4, size * 4), pygame.SRCALPHA)
-    centre = (size * 2, size * 2)
-    for share, alpha in ((1.0, 50), (0.7, 110)):
-        pygame.draw.circle(surface, (*colour, alpha), centre, round(size * 2 * share))
-    pygame.draw.circle(surface, (255, 255, 255), centre, round(size * 0.8))
-    return pygame.transform.smoothscale(surface, (size, size))
+def comet(frame: Box, size: int, theme: Theme) -> Sprite:
+    """A light that runs around the code's card, outside of it."""
+    picture = artwork.comet(size, theme.colours.spark)
+    half = size // 2
+    around = 2 * (frame.w + frame.h)
+    every = 150  # frames for one round
+
+    def at(n: int) -> Placed:
+        way = around * (n % every) / every
+        if way < frame.w:
+            x, y = frame.x + way, float(frame.y)
+        elif way < frame.w + frame.h:
+            x, y = float(frame.right), frame.y + way - frame.w
+        elif way < 2 * frame.w + frame.h:
+            x, y = frame.right - (way - frame.w - frame.h), float(frame.bottom)
+        else:
+            x, y = float(frame.x), frame.bottom - (way - 2 * frame.w - frame.h)
+        return picture, round(x) - half, round(y) - half
+
+    return Sprite(FRAME, at, frame.inset(-half - 1))
 
 
-@lru_cache(maxsize=16)
-def creature(cell: int, frame: int, colour: Colour) -> pygame.Surface:
-    """The creature, ``cell`` pixels to each of its own; 12 wide and 8 high."""
-    rows = _CREATURE[frame % CREATURE_FRAMES]
-    surface = pygame.Surface((len(rows[0]) * cell, len(rows) * cell), pygame.SRCALPHA)
-    for y, row in enumerate(rows):
-        for x, mark in enumerate(row):
-            if mark == "#":
-                surface.fill(colour, (x * cell, y * cell, cell, cell))
-    return surface
+def stars(on: Grid, theme: Theme, busy: Sequence[Box]) -> list[Sprite]:
+    """Stars that drift and twinkle in the free parts of the sky."""
+    random_ = random.Random(7)
+    unit = on.unit
+    size = max(3, unit * 2 // 3)
+    pictures = [_star(size, shade, theme) for shade in range(6)]
+    horizon = round(on.picture.h * backdrops.HORIZON)
+    result: list[Sprite] = []
+    for _ in range(STARS * 16):
+        x = random_.randrange(on.picture.w)
+        y = random_.randrange(on.marquee.bottom, max(on.marquee.bottom + 1, horizon))
+        phase, slow = random_.randrange(40), 10 + random_.randrange(14)
+        bounds = Box(x, y, size + 6 * unit, size)
+        taken = any(bounds.overlaps(b) for b in (*busy, *(s.bounds for s in result)))
+        if bounds.right > on.picture.w or taken:
+            continue
+
+        def at(n: int, x: int = x, y: int = y, phase: int = phase, slow: int = slow) -> Placed:
+            shade = round(2.5 + 2.5 * math.sin((n + phase) / slow * 2 * math.pi))
+            drift = (n + phase * 3) % 120 / 20
+            return pictures[shade], x + int(drift * unit), y
+
+        result.append(Sprite(STAR_STEP, at, bounds))
+        if len(result) == STARS:
+            break
+    return result
 
 
-class _Sheet:
-    """A square to draw on, in shares of its side."""
-
-    def __init__(self, size: int, theme: Theme, colour: Colour, line: float = 1 / 22) -> None:
-        self.size = size
-        self.big = size * 2
-        self.colour = colour
-        self.ground = theme.colours.sky
-        self.line = max(2, round(self.big * line))
-        self.surface = pygame.Surface((self.big, self.big), pygame.SRCALPHA)
-
-    def rect(self, x: float, y: float, w: float, h: float) -> pygame.Rect:
-        b = self.big
-        return pygame.Rect(round(x * b), round(y * b), round(w * b), round(h * b))
-
-    def box(self, rect: pygame.Rect, radius: float = 1 / 13) -> None:
-        """A filled box with an outline."""
-        corner = round(self.big * radius)
-        pygame.draw.rect(self.surface, self.ground, rect, border_radius=corner)
-        pygame.draw.rect(self.surface, self.colour, rect, self.line, border_radius=corner)
-
-    def lines(self, points: list[tuple[float, float]], width: float = 1.0) -> None:
-        """A line with round ends through points."""
-        dots = [(x * self.big, y * self.big) for x, y in points]
-        thick = round(self.line * width)
-        pygame.draw.lines(self.surface, self.colour, False, dots, thick)
-        for dot in dots:
-            pygame.draw.circle(self.surface, self.colour, dot, thick / 2)
-
-    def done(self) -> pygame.Surface:
-        return pygame.transform.smoothscale(self.surface, (self.size, self.size))
+def _star(size: int, shade: int, theme: Theme) -> pygame.Surface:
+    picture = pygame.Surface((size, size), pygame.SRCALPHA)
+    colour = (*theme.colours.text, round(255 * (0.15 + 0.17 * shade)))
+    middle = size // 2
+    picture.fill(colour, (middle, 0, max(1, size // 3), size))
+    picture.fill(colour, (0, middle, size, max(1, size // 3)))
+    return picture
 
 
-def phone(size: int, theme: Theme, colour: Colour) -> pygame.Surface:
-    """A phone with a code on it."""
-    s = _Sheet(size, theme, colour)
-    body = s.rect(0.27, 0.06, 0.46, 0.88)
-    s.box(body, 1 / 12)
-    foot = body.bottom / s.big - 0.1
-    s.lines([(0.45, foot), (0.55, foot)])
-    code = s.rect(0.38, 0.3, 0.24, 0.24)
-    cell = code.width // 3
-    for x, y in ((0, 0), (2, 0), (0, 2), (1, 1), (2, 2)):
-        side = cell - s.line // 3
-        s.surface.fill(colour, (code.x + x * cell, code.y + y * cell, side, side))
-    return s.done()
+def sparks(on: Grid, theme: Theme, busy: Sequence[Box]) -> list[Sprite]:
+    """Lights that run along the floor's lines toward the player, where the floor is free."""
+    random_ = random.Random(11)
+    w, h = on.picture.w, on.picture.h
+    horizon = round(h * backdrops.HORIZON)
+    largest = max(4, on.unit)
+    pictures = {size: _spark(size, theme) for size in range(2, largest + 1)}
+    result: list[Sprite] = []
+    for line in random_.sample(range(-12, 13), 25):
+        phase, slow = random_.randrange(90), 80 + random_.randrange(70)
+        way: list[Placed | None] = []
+        for n in range(slow):
+            depth = (n / slow) ** 2.2
+            size = max(2, round(largest * depth))
+            x = round(w / 2 + line * w * (0.03 + 0.14 * depth))
+            y = round(horizon + (h - horizon) * depth)
+            box = Box(x - size, y - size, size * 2, size * 2)
+            free = on.picture.contains(box) and not any(box.overlaps(b) for b in busy)
+            way.append((pictures[size], box.x, box.y) if free else None)
+        if sum(step is not None for step in way) < slow // 4:
+            continue
+        boxes = [Box(s[1], s[2], *s[0].get_size()) for s in way if s is not None]
+        left, top = min(b.x for b in boxes), min(b.y for b in boxes)
+        bounds = Box(
+            left, top, max(b.right for b in boxes) - left, max(b.bottom for b in boxes) - top
+        )
+        if any(bounds.overlaps(s.bounds) for s in result):
+            continue
+        result.append(
+            Sprite(SPARK_STEP, lambda n, way=way, phase=phase: way[(n + phase) % len(way)], bounds)  # type: ignore[misc]
+        )
+        if len(result) == SPARKS:
+            break
+    return result
 
 
-def card(size: int, theme: Theme, colour: Colour) -> pygame.Surface:
-    """A bank card with a tick."""
-    s = _Sheet(size, theme, colour)
-    body = s.rect(0.06, 0.2, 0.88, 0.6)
-    s.box(body)
-    s.surface.fill(colour, (body.x, body.y + body.height // 4, body.width, s.line * 2))
-    s.lines([(0.36, 0.62), (0.47, 0.71), (0.66, 0.5)], 1.4)
-    return s.done()
+def _spark(size: int, theme: Theme) -> pygame.Surface:
+    colour = theme.colours.spark
+    picture = pygame.Surface((size * 2, size * 2), pygame.SRCALPHA)
+    pygame.draw.circle(picture, (*colour, 70), (size, size), size)
+    pygame.draw.circle(picture, colour, (size, size), max(1, size // 2))
+    return picture
 
 
-def card_returns(size: int, theme: Theme, colour: Colour) -> pygame.Surface:
-    """A bank card that comes back: an arrow that turns."""
-    s = _Sheet(size, theme, colour)
-    body = s.rect(0.06, 0.14, 0.88, 0.56)
-    s.box(body)
-    s.surface.fill(colour, (body.x, body.y + body.height // 4, body.width, s.line * 2))
-    s.lines([(0.74, 0.74), (0.74, 0.88), (0.3, 0.88)], 1.2)
-    s.lines([(0.4, 0.79), (0.3, 0.88), (0.4, 0.97)], 1.2)
-    return s.done()
+def walking_creature(strip: Box, theme: Theme) -> Sprite | None:
+    """The creature that walks to and fro at the foot of the screen."""
+    cell = max(1, strip.h // 11)
+    width, height = 12 * cell, 8 * cell
+    y = strip.bottom - height
+    turns = (strip.w - width) // (2 * cell)
+    if turns < 4:
+        return None
+    pictures = [artwork.creature(cell, n, theme.colours.headline) for n in range(2)]
+
+    def at(n: int) -> Placed:
+        way = n % (2 * turns)
+        x = way if way < turns else 2 * turns - way
+        return pictures[n % 2], strip.x + x * 2 * cell, y
+
+    return Sprite(WALK_STEP, at, Box(strip.x, y, strip.w, height))
 
 
-def joystick(size: int, theme: Theme, colour: Colour) -> pygame.Surface:
-    """A joystick and its button."""
-    s = _Sheet(size, theme, colour)
-    s.lines([(0.42, 0.68), (0.5, 0.3)], 1.6)
-    centre = (round(s.big * 0.52), round(s.big * 0.22))
-    pygame.draw.circle(s.surface, colour, centre, round(s.big * 0.15))
-    s.box(s.rect(0.1, 0.66, 0.8, 0.26))
-    pygame.draw.ellipse(s.surface, colour, s.rect(0.66, 0.6, 0.16, 0.1))
-    return s.done()
+def bobbing(picture: pygame.Surface, box: Box, by: int, step: float = 0.1) -> Sprite:
+    """A picture that rises and sinks by a few pixels, within ``box``."""
+    x, y = box.centre[0] - picture.get_width() // 2, box.centre[1] - picture.get_height() // 2
+    places = [(picture, x, y + round(by * math.sin(2 * math.pi * n / 24))) for n in range(24)]
+    bounds = Box(x, y - by, picture.get_width(), picture.get_height() + 2 * by)
+    return Sprite(step, lambda n: places[n % 24], bounds)
 
 
-def plug(size: int, theme: Theme, colour: Colour) -> pygame.Surface:
-    """A plug that is out of its socket."""
-    s = _Sheet(size, theme, colour, 1 / 20)
-    for x in (0.4, 0.6):
-        s.lines([(x, 0.3), (x, 0.44)])
-    s.box(s.rect(0.28, 0.42, 0.44, 0.26), 1 / 16)
-    s.lines([(0.5, 0.7), (0.5, 0.8), (0.42, 0.88), (0.2, 0.9)])
-    socket = s.rect(0.28, 0.04, 0.44, 0.18)
-    s.box(socket, 1 / 16)
-    for x in (0.4, 0.6):
-        pygame.draw.circle(s.surface, colour, (x * s.big, socket.centery), s.line * 0.8)
-    return s.done()
+def progress_bulbs(box: Box, size: int, theme: Theme) -> list[Sprite]:
+    """Five bulbs of which one is lit: something is under way."""
+    lit, dark = artwork.bulb(size, True, theme), artwork.bulb(size, False, theme)
+    result = []
+    for number in range(5):
+        x = box.centre[0] + round((number - 2) * size * 1.1) - size // 2
+        y = box.centre[1] - size // 2
+        on, off = (lit, x, y), (dark, x, y)
+        result.append(
+            Sprite(
+                0.4,
+                lambda n, number=number, on=on, off=off: (  # type: ignore[misc]
+                    on if n % 5 == number else off
+                ),
+                Box(x, y, size, size),
+            )
+        )
+    return result
 
 
-def wrench(size: int, theme: Theme, colour: Colour) -> pygame.Surface:
-    """An open-ended wrench, leaning."""
-    s = _Sheet(size, theme, colour)
-    b = s.big
-    pygame.draw.line(s.surface, colour, (b * 0.3, b * 0.78), (b * 0.66, b * 0.34), round(b * 0.13))
-    pygame.draw.circle(s.surface, colour, (b * 0.69, b * 0.29), b * 0.2)
-    pygame.draw.circle(s.surface, colour, (b * 0.27, b * 0.81), b * 0.13)
-    pygame.draw.circle(s.surface, s.ground, (b * 0.27, b * 0.81), b * 0.055)
-    # The jaw opens away from the handle.
-    jaw = [(0.66, 0.26), (0.74, 0.33), (0.95, 0.14), (0.86, 0.02)]
-    pygame.draw.polygon(s.surface, (0, 0, 0, 0), [(x * b, y * b) for x, y in jaw])
-    return s.done()
+def prerender_coin(area: Box, theme: Theme) -> Iterator[None]:
+    """Renders the frames of the falling coin ahead, one for each step of the iterator."""
+    for frame in range(min(artwork.COIN_FRAMES, int(DROP_SECONDS / FRAME) + 2)):
+        artwork.coin(_coin_size(area), frame, theme)
+        yield
 
 
-def star(size: int, theme: Theme, colour: Colour) -> pygame.Surface:
-    """A burst with a star in it."""
-    s = _Sheet(size, theme, colour)
-    b = s.big
-    rays = []
-    for corner in range(32):
-        radius = (0.49 if corner % 2 == 0 else 0.4) * b
-        angle = math.pi * corner / 16
-        rays.append((b / 2 + radius * math.cos(angle), b / 2 + radius * math.sin(angle)))
-    pygame.draw.polygon(s.surface, colour, rays)
-    pygame.draw.circle(s.surface, s.ground, (b // 2, b // 2), round(b * 0.34))
-    pygame.draw.polygon(s.surface, colour, _star((b / 2, b / 2), b * 0.27, b * 0.27, 0.45))
-    return s.done()
+def _coin_size(area: Box) -> int:
+    return round(area.w * 0.44)
 
 
-def slot(size: int, theme: Theme, colour: Colour) -> pygame.Surface:
-    """A coin half in its slot."""
-    s = _Sheet(size, theme, colour)
-    plate = s.rect(0.16, 0.44, 0.68, 0.5)
-    s.box(plate)
-    half = pygame.transform.smoothscale(coin(size, 0, theme), (round(s.big * 0.5),) * 2)
-    mouth = s.rect(0.2, 0.6, 0.6, 0.07)
-    s.surface.blit(half, (round(s.big * 0.25), mouth.centery - round(s.big * 0.36)),
-                   (0, 0, half.get_width(), round(s.big * 0.36)))  # fmt: skip
-    pygame.draw.rect(s.surface, s.ground, mouth, border_radius=mouth.height // 2)
-    pygame.draw.rect(s.surface, colour, mouth, s.line // 2, border_radius=mouth.height // 2)
-    s.lines([(0.36, 0.81), (0.64, 0.81)])
-    return s.done()
+def falling_coin(
+    area: Box, mouth: int, theme: Theme, live: LiveValues, reduced_motion: bool
+) -> Sprite:
+    """The coin that falls into the slot at height ``mouth`` when the relay closes."""
+    size = _coin_size(area)
+    x, top = area.centre[0] - size // 2, area.y
+    way = mouth - top
+    cuts: dict[tuple[int, int], pygame.Surface] = {}
+
+    def at(n: int) -> Placed | None:
+        since = n * FRAME - live.coin_at
+        share = since / DROP_SECONDS
+        if reduced_motion or not 0 <= share < 1:
+            return None
+        y = top + round(way * share * share)
+        frame = int(since / FRAME) % artwork.COIN_FRAMES
+        height = min(size, mouth - y)
+        if height <= 0:
+            return None
+        if (frame, height) not in cuts:
+            cuts[frame, height] = artwork.coin(size, frame, theme).subsurface((0, 0, size, height))
+        return cuts[frame, height], x, y
+
+    return Sprite(FRAME, at, Box(x, top, size, way))
+
+
+def coin_slot(box: Box, theme: Theme, live: LiveValues) -> Sprite:
+    """The slot's mouth, which is lit exactly while the relay is closed."""
+    pictures = {}
+    for lit in (False, True):
+        picture = pygame.Surface((box.w, box.h), pygame.SRCALPHA)
+        area = picture.get_rect()
+        colours = theme.colours
+        pygame.draw.rect(
+            picture, colours.coin if lit else colours.ink, area, border_radius=box.h // 2
+        )
+        pygame.draw.rect(picture, colours.frame, area, max(2, box.h // 6), border_radius=box.h // 2)
+        pictures[lit] = (picture, box.x, box.y)
+    return Sprite(FRAME, lambda _: pictures[live.closed], box)
+
+
+def coin_row(box: Box, count: int, theme: Theme, live: LiveValues, centred: bool) -> list[Sprite]:
+    """A row of coins, those that have dropped lit; long rows wrap."""
+    columns = max(range(1, count + 1), key=lambda c: min(box.w // c, box.h // -(-count // c)))
+    rows = -(-count // columns)
+    side = min(box.w // columns, box.h // rows, box.h * 3 // 4)
+    if side < 3:
+        return []
+    width = columns * side
+    left = box.x + ((box.w - width) // 2 if centred else 0)
+    top = box.y + (box.h - rows * side) // 2
+    full = artwork.coin(max(3, side * 9 // 10), 0, theme)
+    empty = pygame.Surface(full.get_size(), pygame.SRCALPHA)
+    radius = full.get_width() // 2
+    pygame.draw.circle(empty, theme.colours.coin_edge, (radius, radius), radius, max(1, side // 12))
+    result = []
+    for number in range(count):
+        x, y = left + (number % columns) * side, top + (number // columns) * side
+        on, off = (full, x, y), (empty, x, y)
+
+        def at(
+            _: int,
+            number: int = number,
+            on: Placed = on,
+            off: Placed = off,
+        ) -> Placed:
+            # The coin that drops now counts when the contact opens again.
+            return on if number < live.coin - live.closed else off
+
+        result.append(Sprite(FRAME, at, Box(x, y, *full.get_size())))
+    return result
+
+
+def counter(
+    box: Box, draw: Callable[[int], pygame.Surface], live: LiveValues, reduced_motion: bool
+) -> Sprite:
+    """A number that rolls to its next value within ``box``. ``draw`` makes its picture."""
+    known: dict[int, pygame.Surface] = {}
+    pages = [pygame.Surface((box.w, box.h), pygame.SRCALPHA) for _ in range(2)]
+    last: list[object] = [None, None]
+
+    def picture(value: int) -> pygame.Surface:
+        if value not in known:
+            if len(known) > 8:
+                known.clear()
+            known[value] = draw(value)
+        return known[value]
+
+    def at(n: int) -> Placed:
+        share = min(1.0, max(0.0, (n * FRAME - live.number_at) / ROLL_SECONDS))
+        if reduced_motion or live.number_before == live.number:
+            share = 1.0
+        key = (live.number_before if share < 1 else live.number, live.number, share)
+        if last[0] != key:
+            # Two pages in turns, so that what is shown differs from what was shown.
+            pages.reverse()
+            page = pages[0]
+            page.fill((0, 0, 0, 0))
+            eased = 1 - (1 - share) ** 2
+            for value, shift in ((live.number_before, -eased), (live.number, 1 - eased)):
+                if -1 < shift < 1:
+                    number = picture(value)
+                    page.blit(
+                        number,
+                        ((box.w - number.get_width()) // 2,
+                         round((box.h - number.get_height()) / 2 + shift * box.h)),
+                    )  # fmt: skip
+            last[0] = key
+        return pages[0], box.x, box.y
+
+    return Sprite(FRAME, at, box)

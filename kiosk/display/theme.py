@@ -32,14 +32,14 @@ class ThemeError(KioskError):
     """A theme's file cannot be used; the message names it and what to mend."""
 
 
-def _colour(told: object) -> Colour:
-    if not isinstance(told, str) or not re.fullmatch("#[0-9a-fA-F]{6}", told):
+def _colour(value: object) -> Colour:
+    if not isinstance(value, str) or not re.fullmatch("#[0-9a-fA-F]{6}", value):
         raise ValueError('should be a colour like "#ffb000"')
-    red, green, blue = bytes.fromhex(told[1:])
+    red, green, blue = bytes.fromhex(value[1:])
     return red, green, blue
 
 
-_Told = Annotated[Colour, BeforeValidator(_colour)]
+_Colour = Annotated[Colour, BeforeValidator(_colour)]
 
 
 class _Table(BaseModel):
@@ -50,28 +50,28 @@ class Colours(_Table):
     """Red, green, blue. Words are ``text``, ``soft``, ``headline``, ``price``, ``bonus`` on
     ``sky``, ``ground``, ``lines`` and what is between them, and ``title`` on the ``panel``."""
 
-    sky: _Told
-    ground: _Told
-    lines: _Told
-    floor: _Told
-    text: _Told
-    soft: _Told
-    headline: _Told
-    price: _Told
-    bonus: _Told
-    panel: _Told
-    title: _Told
-    frame: _Told
-    frame_dim: _Told
-    coin: _Told
-    coin_edge: _Told
-    coin_shine: _Told
-    bulb_lit: _Told
-    bulb_dark: _Told
-    glow: _Told
-    spark: _Told
-    paper: _Told = (255, 255, 255)
-    ink: _Told = (0, 0, 0)
+    sky: _Colour
+    ground: _Colour
+    lines: _Colour
+    floor: _Colour
+    text: _Colour
+    soft: _Colour
+    headline: _Colour
+    price: _Colour
+    bonus: _Colour
+    panel: _Colour
+    title: _Colour
+    frame: _Colour
+    frame_dim: _Colour
+    coin: _Colour
+    coin_edge: _Colour
+    coin_shine: _Colour
+    bulb_lit: _Colour
+    bulb_dark: _Colour
+    glow: _Colour
+    spark: _Colour
+    paper: _Colour = (255, 255, 255)
+    ink: _Colour = (0, 0, 0)
 
 
 class _Typefaces(_Table):
@@ -133,13 +133,13 @@ def load(name: str) -> Theme:
     """
     folder = assets.path(f"themes/{name}") if name in SHIPPED else Path(name)
     path = folder / THEME_FILE
-    told = _read(path, name)
+    loaded = _read(path, name)
     find = _finder(folder, path)
-    problems = _unreadable(told.colours)
+    problems = _unreadable(loaded.colours)
     files: dict[str, Path] = {}
-    wanted = {**told.typefaces.model_dump(), **told.sounds.model_dump()}
-    if told.pictures.background:
-        wanted["background"] = told.pictures.background
+    wanted = {**loaded.typefaces.model_dump(), **loaded.sounds.model_dump()}
+    if loaded.pictures.background:
+        wanted["background"] = loaded.pictures.background
     for what, file in wanted.items():
         try:
             files[what] = find(file)
@@ -149,17 +149,17 @@ def load(name: str) -> Theme:
         raise ThemeError("\n".join(f"{path}: {problem}" for problem in problems))
     return Theme(
         name=folder.name,
-        colours=told.colours,
+        colours=loaded.colours,
         display=files["display"],
         text=files["text"],
         chinese=files["chinese"],
         japanese=files["japanese"],
-        backdrop=told.layout.backdrop,
-        bulbs=told.layout.bulbs,
-        stars=told.layout.stars,
-        steps=told.layout.steps,
+        backdrop=loaded.layout.backdrop,
+        bulbs=loaded.layout.bulbs,
+        stars=loaded.layout.stars,
+        steps=loaded.layout.steps,
         background=files.get("background"),
-        sounds=tuple((sound, files[sound]) for sound in told.sounds.model_dump()),
+        sounds=tuple((sound, files[sound]) for sound in loaded.sounds.model_dump()),
     )
 
 
@@ -209,7 +209,7 @@ def _unreadable(colours: Colours) -> list[str]:
 
 def _read(path: Path, name: str) -> _File:
     try:
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ThemeError(
             f"there is no theme {name}: take {', '.join(SHIPPED)}, or name a folder with a "
@@ -220,21 +220,21 @@ def _read(path: Path, name: str) -> _File:
     except tomllib.TOMLDecodeError as error:
         raise ThemeError(f"{path} is not TOML: {error}") from error
     try:
-        return _File.model_validate(told)
+        return _File.model_validate(values)
     except ValidationError as error:
         raise ThemeError("\n".join(_sentence(path, found) for found in error.errors())) from None
 
 
-def _sentence(path: Path, found: Any) -> str:
-    where = ".".join(str(part) for part in found["loc"])
-    match found["type"]:
+def _sentence(path: Path, error: Any) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    match error["type"]:
         case "missing":
-            told = "is missing"
+            problem = "is missing"
         case "extra_forbidden":
-            told = "is no setting of a theme: take it away"
+            problem = "is no setting of a theme: take it away"
         case _:
-            told = found["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return f"{path}: {where} {told}"
+            problem = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return f"{path}: {where} {problem}"
 
 
 def _finder(folder: Path, path: Path) -> Callable[[str], Path]:

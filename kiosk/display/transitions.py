@@ -1,7 +1,7 @@
-"""How one screen leaves for the next: short, and telling what happened. Pure: no pygame.
+"""Transitions between two screens: which one is taken, and its geometry. Pure: no pygame.
 
-Work closes like a shutter and opens like one; a payment goes forward, a refused one comes back; a
-code that was scanned becomes the coin.
+The screens without payments fall like a shutter, and the attract screen rises; a payment moves
+forward, a declined one back; a code that was scanned turns into a coin.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ class Transition(Enum):
     FLIGHT = "the code becomes a coin and flies"
 
 
-_SHUT = (Screen.OFFLINE, Screen.OUT_OF_ORDER, Screen.MAINTENANCE)
+_CLOSED = (Screen.OFFLINE, Screen.OUT_OF_ORDER, Screen.MAINTENANCE)
 
 
-def transition(before: Screen, after: Screen, had_code: bool, calm: bool) -> Transition:
-    """The transition between two screens; none where motion is to be reduced (``calm``)."""
+def transition(before: Screen, after: Screen, had_code: bool, reduced_motion: bool) -> Transition:
+    """The transition between two screens; there is none with ``reduced_motion``."""
     # While a game goes on only its number changes, and that rolls. After a start the code is
     # wanted at once.
-    if calm or before is after is Screen.PLAYING or before is Screen.STARTING:
+    if reduced_motion or before is after is Screen.PLAYING or before is Screen.STARTING:
         return Transition.CUT
     if after is Screen.PAYING and had_code:
         return Transition.FLIGHT
-    if after in _SHUT and before is not after:
+    if after in _CLOSED and before is not after:
         return Transition.FALL
     if after in (Screen.READY, Screen.FREE_PLAY) and before is not after:
         return Transition.RISE
@@ -63,7 +63,7 @@ def revealed(kind: Transition, share: float, whole: Box) -> Box:
             return whole
 
 
-def newly(kind: Transition, before: float, share: float, whole: Box) -> Box:
+def newly_revealed(kind: Transition, before: float, share: float, whole: Box) -> Box:
     """What is revealed now and was not ``before``."""
     old, new = revealed(kind, before, whole), revealed(kind, share, whole)
     match kind:

@@ -121,16 +121,16 @@ def test_parts_that_are_away_are_a_sentence(client: FlaskClient) -> None:
     assert "does not answer" in answer.get_data(as_text=True)
 
 
-def test_an_operators_deeds_are_done_and_answered_with_how_things_stand(
+def test_an_operators_actions_are_done_and_answered_with_the_cabinets_state(
     client: FlaskClient,
 ) -> None:
-    for deed in ("network", "power", "price"):
-        answer = client.post(f"/operator/{deed}")
+    for action in ("network", "power", "price"):
+        answer = client.post(f"/operator/{action}")
         assert (answer.status_code, answer.json) == (200, client.get("/operator").json)
     assert client.arcade.over == ["network", "power", "price"]  # type: ignore[attr-defined]
 
 
-def test_a_deed_that_cannot_be_done_is_one_sentence(client: FlaskClient) -> None:
+def test_an_action_that_cannot_be_done_is_one_sentence(client: FlaskClient) -> None:
     answer = client.post("/operator/decline")
     assert answer.status_code == 409
     assert answer.json == {"error": "there is no code on the screen to scan"}

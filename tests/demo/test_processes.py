@@ -37,7 +37,7 @@ def test_a_program_that_says_nothing_is_not_waited_for_for_ever() -> None:
 
 
 def test_a_program_that_does_not_want_to_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("demo.processes.PATIENCE", 0.3)
+    monkeypatch.setattr("demo.processes.STOP_TIMEOUT", 0.3)
     stubborn = (
         "import signal, time; signal.signal(15, signal.SIG_IGN); "
         "print(1, flush=True); time.sleep(60)"

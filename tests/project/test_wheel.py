@@ -78,8 +78,9 @@ def test_the_installed_kiosk_draws_with_its_own_assets(installed: Path, tmp_path
     code = (
         "from kiosk import assets\n"
         "from kiosk.display import theme\n"
-        "from kiosk.display.stage import Look, Stage\n"
-        "[Stage((800, 480), 'Galaxy Patrol', Look(theme.load(n))) for n in theme.SHIPPED]\n"
+        "from kiosk.display.look import Look\n"
+        "from kiosk.display.renderer import Renderer\n"
+        "[Renderer((800, 480), 'Galaxy Patrol', Look(theme.load(n))) for n in theme.SHIPPED]\n"
         "print(assets.path('fonts/Bungee-Regular.ttf'))"
     )
     printed = run(installed / "python", "-c", code, folder=tmp_path)

@@ -3,7 +3,7 @@
 const at = (id) => document.getElementById(id);
 const screen = at("screen"), code = at("code"), page = at("page"), back = at("back");
 const lamp = at("lamp"), coins = at("coins"), over = at("game-over"), log = at("log");
-const dark = at("dark"), deeds = [...document.querySelectorAll("[data-deed]")];
+const dark = at("dark"), actions = [...document.querySelectorAll("[data-action]")];
 let before = {}, powered = true, away = false;
 
 function tell(text) {
@@ -76,14 +76,14 @@ const SAID = {
   price: () => "The operator sets another price.",
 };
 
-for (const button of deeds) {
+for (const button of actions) {
   button.addEventListener("click", async () => {
-    const deed = button.dataset.deed;
-    tell(SAID[deed]());
+    const action = button.dataset.action;
+    tell(SAID[action]());
     button.disabled = true;
-    if (deed === "power") switchPower(false);
+    if (action === "power") switchPower(false);
     try {
-      const answer = await fetch(`/operator/${deed}`, { method: "POST" });
+      const answer = await fetch(`/operator/${action}`, { method: "POST" });
       const facts = await answer.json();
       if (answer.ok) stand(facts);
       else tell(facts.error);
@@ -91,7 +91,7 @@ for (const button of deeds) {
       tell("The demo does not answer: look at the terminal.");
     }
     button.disabled = false;
-    if (deed === "power") {
+    if (action === "power") {
       switchPower(true);
       tell("The power is back, and the kiosk starts by itself.");
       before = {};

@@ -7,27 +7,27 @@ import pytest
 
 from kiosk.display.composer import Composition
 from kiosk.display.layout import Box
-from kiosk.display.stage import Stage
-from tools.views import PLACES, SIZES, THEMES, VIEWS, drawn, stage
+from kiosk.display.renderer import Renderer
+from tools.views import LOCALES, SIZES, THEMES, VIEWS, drawn, renderer
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("theme", THEMES)
 def test_every_word_has_its_place(theme: str, size: tuple[int, int]) -> None:
     found = []
-    for place in PLACES:
+    for locale in LOCALES:
         # Without what only moves, which has no words.
-        on, surface = stage(size, theme, place, calm=True), pygame.Surface(size)
+        on, surface = renderer(size, theme, locale, reduced_motion=True), pygame.Surface(size)
         for number, (name, view) in enumerate(VIEWS.items()):
             on.draw(surface, view, number * 5.0)
             assert on.composition is not None
             found += [
-                f"{name}, {place}: {problem}" for problem in problems(on, on.composition, size)
+                f"{name}, {locale}: {problem}" for problem in problems(on, on.composition, size)
             ]
     assert found == []
 
 
-def problems(on: Stage, shown: Composition, size: tuple[int, int]) -> list[str]:
+def problems(on: Renderer, shown: Composition, size: tuple[int, int]) -> list[str]:
     """What is wrong with the boxes of a composition."""
     found = []
     inks = [block.ink for block in shown.blocks]
@@ -48,7 +48,7 @@ def problems(on: Stage, shown: Composition, size: tuple[int, int]) -> list[str]:
             found.append(f"{block.text!r} overlaps the code's card")
     if (shown.view.offer is None) != (shown.code is None):
         found.append("has a code and no offer, or an offer and no code")
-    if shown.stands_in:
+    if shown.is_substitute:
         found.append("its code cannot be read")
     if shown.code and shown.code.w * 3 < min(size):
         found.append("its code is too small")
@@ -56,7 +56,7 @@ def problems(on: Stage, shown: Composition, size: tuple[int, int]) -> list[str]:
 
 
 def test_a_word_out_of_place_would_be_found() -> None:
-    on = stage((800, 480))
+    on = renderer((800, 480))
     drawn(on, VIEWS["ready"])
     shown = on.composition
     assert shown is not None

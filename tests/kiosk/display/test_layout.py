@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kiosk.display.layout import SMALLEST_TEXT, Box, card_box, code_box, grid, places
-from kiosk.display.scenes import Form
+from kiosk.display.scenes import Arrangement
 
 SIZES = [
     (width, height)
@@ -14,27 +14,27 @@ SIZES = [
     if 0.5 < width / height < 5.4
 ]
 sizes = pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-forms = pytest.mark.parametrize(
-    ("form", "more"),
+arrangements = pytest.mark.parametrize(
+    ("arrangement", "more"),
     [
-        (Form.OFFER, {"steps": True}),
-        (Form.OFFER, {"code": True, "notes": 1}),
-        (Form.OFFER, {}),
-        (Form.TURNED, {}),
-        (Form.STAGE, {"notes": 4}),
-        (Form.STAGE, {"steps": True}),
+        (Arrangement.OFFER, {"steps": True}),
+        (Arrangement.OFFER, {"code": True, "notes": 1}),
+        (Arrangement.OFFER, {}),
+        (Arrangement.REVERSED, {}),
+        (Arrangement.CENTRED, {"notes": 4}),
+        (Arrangement.CENTRED, {"steps": True}),
     ],
     ids=["offer", "second code", "plain", "turned", "notes", "stage"],
 )
 
 
 @sizes
-@forms
+@arrangements
 def test_places_lie_on_the_screen_and_apart(
-    size: tuple[int, int], form: Form, more: dict[str, int]
+    size: tuple[int, int], arrangement: Arrangement, more: dict[str, int]
 ) -> None:
     on = grid(*size)
-    at = places(on, form, **more)  # type: ignore[arg-type]
+    at = places(on, arrangement, **more)  # type: ignore[arg-type]
     found = [on.marquee, at.figure, at.words, at.strip]
     found += [part for part in (at.steps, at.code) if part is not None]
     for number, place in enumerate(found):
@@ -49,18 +49,18 @@ def test_places_lie_on_the_screen_and_apart(
 @sizes
 def test_words_have_room_for_some_lines_on_every_screen(size: tuple[int, int]) -> None:
     on = grid(*size)
-    for form in Form:
-        assert places(on, form).words.h >= 3 * on.smallest_text
+    for arrangement in Arrangement:
+        assert places(on, arrangement).words.h >= 3 * on.smallest_text
 
 
 @sizes
 def test_codes_are_more_than_a_third_of_the_shorter_side(size: tuple[int, int]) -> None:
     on = grid(*size)
     shorter = min(size)
-    for form in (Form.OFFER, Form.TURNED):
-        at = places(on, form, steps=form is Form.OFFER)
+    for arrangement in (Arrangement.OFFER, Arrangement.REVERSED):
+        at = places(on, arrangement, steps=arrangement is Arrangement.OFFER)
         assert code_box(card_box(at.figure, on.unit), 41)[0].w * 3 >= shorter
-    second = places(on, Form.OFFER, code=True).code
+    second = places(on, Arrangement.OFFER, code=True).code
     assert second is not None
     assert second.w == second.h
     assert second.w * 3 >= shorter
@@ -81,7 +81,7 @@ def test_a_code_has_whole_pixels_and_stays_within_its_card(
     size: tuple[int, int], modules: int
 ) -> None:
     on = grid(*size)
-    card = card_box(places(on, Form.OFFER, steps=True).figure, on.unit)
+    card = card_box(places(on, Arrangement.OFFER, steps=True).figure, on.unit)
     box, scale = code_box(card, modules)
     assert box.w == box.h == scale * modules
     assert card.contains(box)

@@ -16,7 +16,7 @@ from kiosk.core.view import Screen, View
 from kiosk.display.mirror import Mirror
 from kiosk.display.window import Frame
 from kiosk.errors import KioskError
-from tools.views import OFFER, URL, stage
+from tools.views import OFFER, URL, renderer
 
 SIZE = (320, 240)
 READY = View(Screen.READY, OFFER)
@@ -41,13 +41,13 @@ class Cabinet:
         self.mirror.stop()
 
     def _draw(self) -> None:
-        on, surface = stage(SIZE), pygame.Surface(SIZE)
+        on, surface = renderer(SIZE), pygame.Surface(SIZE)
         begun = time.monotonic()
         while not self._stop.wait(0.02):
             view = self.view
             on.draw(surface, view, time.monotonic() - begun)
             assert on.view is not None
-            self.mirror.on_frame(Frame(surface, on.view, on.code))
+            self.mirror.on_frame(Frame(surface, on.view, on.code, on.settled))
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_there_is_no_other_page_and_nothing_to_write(cabinet: Cabinet) -> None:
 
 
 def test_a_screen_that_does_not_draw_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kiosk.display.mirror.PATIENCE", 0.01)
+    monkeypatch.setattr("kiosk.display.mirror.FRAME_TIMEOUT", 0.01)
     mirror = Mirror("127.0.0.1", 0)
     base = f"http://127.0.0.1:{mirror.start()}"
     try:
@@ -137,7 +137,7 @@ def test_a_screen_that_does_not_draw_is_said(monkeypatch: pytest.MonkeyPatch) ->
 def test_no_frame_is_copied_while_nobody_looks() -> None:
     mirror = Mirror("127.0.0.1", 0)
     mirror.start()
-    mirror.on_frame(Frame(pygame.Surface(SIZE), READY, None))
+    mirror.on_frame(Frame(pygame.Surface(SIZE), READY, None, True))
     assert mirror._frame is None
     mirror.stop()
 
@@ -147,6 +147,6 @@ def test_a_port_that_is_taken_is_one_sentence() -> None:
     port = first.start()
     try:
         with pytest.raises(KioskError, match=rf"cannot listen on 127.0.0.1:{port} .*\[mirror\]"):
-            Mirror("127.0.0.1", port)
+            Mirror("127.0.0.1", port).start()
     finally:
         first.stop()

@@ -6,27 +6,27 @@ import pytest
 
 from kiosk.core.view import Bonus, Offer, Reason, Screen, View
 from kiosk.display.catalogue import LANGUAGES, Words
-from kiosk.display.scenes import Figure, scene
+from kiosk.display.scenes import Figure, scene_of
 from tools.views import OFFER, URL, VIEWS
 
 
 def words(view: View, language: str = "en") -> str:
-    return " / ".join(line.text for line in scene(view, Words(language)).lines)
+    return " / ".join(line.text for line in scene_of(view, Words(language)).lines)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_screen_has_words_of_its_own(language: str) -> None:
-    told = {s: words(View(s), language) for s in Screen if s is not Screen.READY}
-    assert len(set(told.values())) == len(told)
-    assert all(told.values())
+    result = {s: words(View(s), language) for s in Screen if s is not Screen.READY}
+    assert len(set(result.values())) == len(result)
+    assert all(result.values())
 
 
 def test_screens_are_told_apart_without_reading_or_colour() -> None:
-    """By the figure, the form and the stripes alone."""
+    """By the figure, the arrangement and the stripes alone."""
     seen = {}
     for screen in Screen:
-        told = scene(View(screen, OFFER if screen is Screen.READY else None), Words("en"))
-        seen[screen] = (told.form, told.figure, told.stripes)
+        result = scene_of(View(screen, OFFER if screen is Screen.READY else None), Words("en"))
+        seen[screen] = (result.arrangement, result.figure, result.stripes)
     assert len(set(seen.values())) == len(seen)
 
 
@@ -41,21 +41,21 @@ def test_no_more_than_two_bonuses_crowd_the_screen() -> None:
 
 def test_a_code_is_there_exactly_where_an_offer_is() -> None:
     for view in VIEWS.values():
-        told = scene(view, Words("en"))
-        assert (told.figure is Figure.CODE or told.second_code) == (view.offer is not None)
+        result = scene_of(view, Words("en"))
+        assert (result.figure is Figure.CODE or result.second_code) == (view.offer is not None)
 
 
 def test_a_declined_card_gets_its_reason_and_a_way_on() -> None:
-    told = words(View(Screen.DECLINED, OFFER, reason=Reason.EXPIRED))
-    assert "This card has expired." in told
-    assert "not charged" in told
-    assert "another card" in told
+    result = words(View(Screen.DECLINED, OFFER, reason=Reason.EXPIRED))
+    assert "This card has expired." in result
+    assert "not charged" in result
+    assert "another card" in result
 
 
 def test_money_that_went_back_is_no_bad_luck() -> None:
-    told = words(View(Screen.DECLINED, OFFER, reason=Reason.RELEASED))
-    assert "Money back" in told
-    assert "No luck" not in told
+    result = words(View(Screen.DECLINED, OFFER, reason=Reason.RELEASED))
+    assert "Money back" in result
+    assert "No luck" not in result
 
 
 def test_offline_says_that_coins_work() -> None:

@@ -93,7 +93,7 @@ class TestSounds:
         sounds = Sounds(FILES, 0.5, None, 300.0, lambda: now[0])
         sounds.start()
         for view in views:
-            sounds.on_frame(Frame(pygame.Surface((1, 1)), view, None))
+            sounds.on_frame(Frame(pygame.Surface((1, 1)), view, None, True))
         sounds.stop()
 
     def test_plays_what_is_heard_with_its_volume(self, mixer: MagicMock) -> None:
@@ -109,7 +109,7 @@ class TestSounds:
         sounds.start()
         for second in range(0, 700, 10):
             now[0] = float(second)
-            sounds.on_frame(Frame(pygame.Surface((1, 1)), READY, None))
+            sounds.on_frame(Frame(pygame.Surface((1, 1)), READY, None, True))
         sounds.stop()
         assert mixer.Sound.return_value.play.call_count == 2
 

@@ -13,7 +13,7 @@ from kiosk.display.transitions import (
     FLIGHT_FRAMES,
     Transition,
     flight,
-    newly,
+    newly_revealed,
     revealed,
     transition,
 )
@@ -40,14 +40,14 @@ WIPES = (Transition.FORWARD, Transition.BACK, Transition.FALL, Transition.RISE)
 def test_a_transition_tells_what_happened(
     before: Screen, after: Screen, had_code: bool, kind: Transition
 ) -> None:
-    assert transition(before, after, had_code, calm=False) is kind
-    assert transition(before, after, had_code, calm=True) is Transition.CUT
+    assert transition(before, after, had_code, reduced_motion=False) is kind
+    assert transition(before, after, had_code, reduced_motion=True) is Transition.CUT
 
 
 @pytest.mark.parametrize("kind", WIPES)
-def test_strips_cover_the_screen_once_and_whole(kind: Transition) -> None:
+def test_strips_cover_the_screen_once_andredraw(kind: Transition) -> None:
     shares = [n / 9 for n in range(10)]
-    strips = [newly(kind, before, share, WHOLE) for before, share in pairwise(shares)]
+    strips = [newly_revealed(kind, before, share, WHOLE) for before, share in pairwise(shares)]
     assert sum(strip.w * strip.h for strip in strips) == WHOLE.w * WHOLE.h
     for number, strip in enumerate(strips):
         assert WHOLE.contains(strip)

@@ -16,7 +16,7 @@ from kiosk.display.shots import Shots
 from kiosk.display.window import QUEUE, DisplayError, Feed, Frame, Mounting, Window
 from kiosk.errors import KioskError
 from tests.kiosk.display.pixels import grey, with_zxing
-from tools.views import OFFER, URL, stage
+from tools.views import OFFER, URL, renderer
 
 STARTING, READY, PAYING = View(Screen.STARTING), View(Screen.READY, OFFER), View(Screen.PAYING)
 
@@ -48,8 +48,10 @@ SIZE = (320, 240)
 
 def make(night_cycle: int | None = None, **mounting: Any) -> Window:
     """A window of the smallest size."""
-    look = stage(SIZE)._look
-    return Window("Galaxy Racer", Mounting(**{"size": SIZE} | mounting), look, night_cycle)
+    look = renderer(SIZE).look
+    window = Window("Galaxy Racer", Mounting(**{"size": SIZE} | mounting), look, night_cycle)
+    window.open()
+    return window
 
 
 @pytest.fixture
@@ -159,11 +161,12 @@ def test_the_nightly_cycle_begins_when_its_minute_comes(monkeypatch: pytest.Monk
 class TestShots:
     def frame(self, shots: Shots, view: View) -> None:
         surface = pygame.Surface(SIZE)
-        stage(SIZE).draw(surface, view, 0.0)
-        shots.on_frame(Frame(surface, view, None))
+        renderer(SIZE).draw(surface, view, 0.0)
+        shots.on_frame(Frame(surface, view, None, True))
 
     def test_saves_a_picture_of_each_screen_and_coin(self, tmp_path: Path) -> None:
         shots = Shots(tmp_path / "out")
+        shots.open()
         for view in (STARTING, READY, READY, View(Screen.CREDITING, coin=1, coins=2)):
             self.frame(shots, view)
         self.frame(shots, View(Screen.CREDITING, coin=2, coins=2))
@@ -183,12 +186,13 @@ class TestShots:
     def test_a_folder_that_cannot_be_made_is_one_sentence(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
         with pytest.raises(KioskError, match="for the pictures cannot be made"):
-            Shots(tmp_path / "file" / "out")
+            Shots(tmp_path / "file" / "out").open()
 
     def test_a_picture_that_cannot_be_saved_does_not_stop_the_screen(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         shots = Shots(tmp_path / "out")
+        shots.open()
         self.frame(shots, READY)
         (tmp_path / "out").rmdir()
         shots.save()

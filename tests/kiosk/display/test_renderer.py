@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
 from dataclasses import replace
 
@@ -10,26 +11,26 @@ import pygame
 import pytest
 
 from kiosk.core.view import Alert, Offer, Screen, View
-from kiosk.display import motions, qr
+from kiosk.display import qr, sprites
 from kiosk.display.layout import Box
-from kiosk.display.stage import Stage
+from kiosk.display.renderer import Renderer
 from tests.kiosk.display.pixels import grey, luminance, rect, with_opencv, with_zxing
-from tools.views import OFFER, SIZES, THEMES, URL, VIEWS, drawn, stage
+from tools.views import OFFER, SIZES, THEMES, URL, VIEWS, drawn, renderer
 
 WIDE = (640, 400)
 names = pytest.mark.parametrize("name", VIEWS)
 
 
 @pytest.fixture(scope="module", params=[*SIZES[:4], (1920, 1080), (480, 800)], ids=str)
-def on(request: pytest.FixtureRequest) -> Stage:
-    return stage(request.param)
+def on(request: pytest.FixtureRequest) -> Renderer:
+    return renderer(request.param)
 
 
 def same(one: pygame.Surface, other: pygame.Surface) -> bool:
     return pygame.image.tobytes(one, "RGB") == pygame.image.tobytes(other, "RGB")
 
 
-def after(on: Stage, view: View, *times: float) -> pygame.Surface:
+def after(on: Renderer, view: View, *times: float) -> pygame.Surface:
     surface = pygame.Surface(on.size)
     for t in times:
         on.draw(surface, view, t)
@@ -38,7 +39,7 @@ def after(on: Stage, view: View, *times: float) -> pygame.Surface:
 
 @names
 def test_shows_a_code_that_two_decoders_read_exactly_when_there_is_an_offer(
-    on: Stage, name: str
+    on: Renderer, name: str
 ) -> None:
     view = VIEWS[name]
     picture = grey(drawn(on, view, 100.0))
@@ -56,7 +57,7 @@ def test_shows_a_code_that_two_decoders_read_exactly_when_there_is_an_offer(
 @names
 def test_tells_all_it_draws_over(name: str) -> None:
     """Every pixel that a frame changed lies in a rectangle that it returned."""
-    on = stage(WIDE)
+    on = renderer(WIDE)
     surface = pygame.Surface(WIDE)
     on.draw(surface, View(Screen.STARTING), 0.0)
     for t in (1.0, 1.03, 1.11, 1.26, 1.5, 3.97, 61.0, 155.0, 400.0):
@@ -70,7 +71,7 @@ def test_tells_all_it_draws_over(name: str) -> None:
 @names
 def test_looks_the_same_however_many_frames_led_to_it(name: str) -> None:
     """Drawing only what moved leaves no trail: it equals the whole picture of that moment."""
-    on, again = stage(WIDE), stage(WIDE)
+    on, again = renderer(WIDE), renderer(WIDE)
     view = VIEWS[name]
     many = after(on, view, *(n / 30 for n in range(120)), 155.0, 155.1, 155.9, 180.0)
     whole = pygame.Surface(WIDE)
@@ -79,18 +80,18 @@ def test_looks_the_same_however_many_frames_led_to_it(name: str) -> None:
     again.draw(whole, view, 180.0)
     assert again.composition is not None
     # The whole picture anew, from the same composition.
-    again._whole(whole)
+    again.redraw(whole)
     assert same(many, whole)
 
 
 @names
 @pytest.mark.parametrize("theme", THEMES)
 def test_never_moves_anything_over_code_or_words(theme: str, name: str) -> None:
-    on = stage(WIDE, theme)
+    on = renderer(WIDE, theme)
     surface = drawn(on, VIEWS[name])
     shown = on.composition
     assert shown is not None
-    quiet = [rect(on.place(block.ink)) for block in shown.blocks]
+    quiet = [rect(on.on_screen(block.ink)) for block in shown.blocks]
     if on.code is not None:
         quiet.append(rect(on.code))
     for step in range(1, 120):
@@ -98,7 +99,7 @@ def test_never_moves_anything_over_code_or_words(theme: str, name: str) -> None:
             assert area.collidelist(quiet) == -1, area
 
 
-def test_the_code_has_whole_pixels_and_four_modules_of_quiet(on: Stage) -> None:
+def test_the_code_has_whole_pixels_and_four_modules_of_quiet(on: Renderer) -> None:
     surface = drawn(on, VIEWS["ready"], 200.0)
     code = on.code
     assert code is not None
@@ -119,7 +120,7 @@ def test_a_code_that_cannot_be_read_is_never_shown(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(qr, "read", lambda _surface, _box: "")
-    on = stage(WIDE)
+    on = renderer(WIDE)
     surface = drawn(on, VIEWS["ready"])
     assert on.code is None
     assert with_zxing(grey(surface)) == set()
@@ -145,13 +146,13 @@ def test_the_code_is_read_from_the_frame_itself(monkeypatch: pytest.MonkeyPatch)
         return box
 
     monkeypatch.setattr(qr, "draw", smeared)
-    on = stage(WIDE)
+    on = renderer(WIDE)
     drawn(on, VIEWS["ready"])
     assert on.code is None
 
 
 def test_an_idle_frame_draws_a_small_part_of_the_screen() -> None:
-    on = stage((1920, 1080))
+    on = renderer((1920, 1080))
     surface = drawn(on, VIEWS["ready"])
     pixels = 0
     for step in range(1, 91):
@@ -161,16 +162,16 @@ def test_an_idle_frame_draws_a_small_part_of_the_screen() -> None:
 
 
 def test_a_frame_that_is_not_due_draws_nothing() -> None:
-    on = stage(WIDE)
+    on = renderer(WIDE)
     surface = drawn(on, VIEWS["ready"])
     on.draw(surface, VIEWS["ready"], 10.001)
     wait = on.next_change(10.001)
-    assert 0 < wait <= motions.FRAME
+    assert 0 < wait <= sprites.FRAME
     assert on.draw(surface, VIEWS["ready"], 10.001 + wait * 0.9) == []
 
 
 def test_a_new_view_is_drawn_in_slices_and_the_old_one_moves_meanwhile() -> None:
-    on = stage((1280, 720))
+    on = renderer((1280, 720))
     surface = pygame.Surface(on.size)
     paying = View(Screen.PAYING)
     on.draw(surface, VIEWS["ready"], 0.0)
@@ -188,7 +189,7 @@ def test_a_new_view_is_drawn_in_slices_and_the_old_one_moves_meanwhile() -> None
 
 
 def test_a_view_that_came_late_takes_the_place_of_one_that_is_not_shown_yet() -> None:
-    on = stage(WIDE)
+    on = renderer(WIDE)
     surface = pygame.Surface(WIDE)
     on.draw(surface, VIEWS["starting"], 0.0)
     on.draw(surface, VIEWS["ready"], 1.0, 0.0)
@@ -203,19 +204,19 @@ class TestCrediting:
         return View(Screen.CREDITING, coin=coin, coins=3, closed=closed)
 
     def test_each_coin_is_a_picture_of_its_own(self) -> None:
-        on, pictures, t = stage(WIDE), set(), 0.0
+        on, pictures, t = renderer(WIDE), set(), 0.0
         for coin in (1, 2, 3):
             for closed in (True, False):
                 surface = pygame.Surface(WIDE)
                 on.draw(surface, self.view(coin, closed), t)
                 on.draw(surface, self.view(coin, closed), t + 2.0)
-                on._whole(surface)
+                on.redraw(surface)
                 pictures.add(pygame.image.tobytes(surface, "RGB"))
                 t += 3.0
         assert len(pictures) == 6
 
     def test_the_same_composition_serves_all_coins(self) -> None:
-        on, surface = stage(WIDE), pygame.Surface(WIDE)
+        on, surface = renderer(WIDE), pygame.Surface(WIDE)
         on.draw(surface, self.view(1, True), 0.0)
         first = on.composition
         for coin in (1, 2, 3):
@@ -225,37 +226,37 @@ class TestCrediting:
             assert on.view == self.view(coin, False)
 
     def test_a_coin_drops_when_the_relay_closes(self) -> None:
-        on, surface = stage(WIDE), pygame.Surface(WIDE)
+        on, surface = renderer(WIDE), pygame.Surface(WIDE)
         on.draw(surface, self.view(1, False), 0.0)
         on.draw(surface, self.view(1, False), 5.0)
         still = surface.copy()
         on.draw(surface, self.view(2, True), 5.1)
         on.draw(surface, self.view(2, True), 5.2)
         assert on.composition is not None
-        slot = on.place(on.composition.places.figure)
+        slot = on.on_screen(on.composition.places.figure)
         assert not same(surface.subsurface(rect(slot)), still.subsurface(rect(slot)))
 
     def test_the_first_coin_drops_while_its_screen_comes(self) -> None:
-        on, surface = stage(WIDE), pygame.Surface(WIDE)
+        on, surface = renderer(WIDE), pygame.Surface(WIDE)
         on.draw(surface, VIEWS["paying"], 0.0)
         on.draw(surface, VIEWS["paying"], 2.0)
         pictures = set()
         for n in range(12):
             on.draw(surface, self.view(1, True), 3 + n / 30)
             assert on.composition is not None
-            slot = rect(on.place(on.composition.places.figure).cut(0.5)[0])
+            slot = rect(on.on_screen(on.composition.places.figure).cut(0.5)[0])
             if n >= 5:
                 pictures.add(pygame.image.tobytes(surface.subsurface(slot), "RGB"))
         assert len(pictures) > 4
 
     def test_the_coins_stay_lit_until_the_next_screen_comes(self) -> None:
-        on, surface = stage((1280, 720)), pygame.Surface((1280, 720))
+        on, surface = renderer((1280, 720)), pygame.Surface((1280, 720))
         on.draw(surface, self.view(3, False), 0.0)
         on.draw(surface, self.view(3, False), 5.0)
         on.draw(surface, self.view(3, False), 5.1)
         assert on.composition is not None
         assert on.composition.places.steps is not None
-        row = rect(on.place(on.composition.places.steps))
+        row = rect(on.on_screen(on.composition.places.steps))
         before = pygame.image.tobytes(surface.subsurface(row), "RGB")
         playing = View(Screen.PLAYING, OFFER, credits_left=3)
         t = 5.2
@@ -265,9 +266,9 @@ class TestCrediting:
             t += 0.03
 
     def test_the_slot_is_lit_exactly_while_the_relay_is_closed(self) -> None:
-        live = motions.Live()
-        look = stage(WIDE)._look.theme
-        mouth = motions.mouth(Box(0, 0, 40, 10), look, live)
+        live = sprites.LiveValues()
+        look = renderer(WIDE).look.theme
+        mouth = sprites.coin_slot(Box(0, 0, 40, 10), look, live)
         dark = mouth.at(0)
         live.closed = True
         lit = mouth.at(1)
@@ -278,7 +279,7 @@ class TestCrediting:
 
 
 def test_the_number_of_credits_rolls_to_the_next() -> None:
-    on, surface = stage(WIDE), pygame.Surface(WIDE)
+    on, surface = renderer(WIDE), pygame.Surface(WIDE)
     on.draw(surface, View(Screen.PLAYING, OFFER, credits_left=3), 0.0)
     on.draw(surface, View(Screen.PLAYING, OFFER, credits_left=3), 5.0)
     two = View(Screen.PLAYING, OFFER, credits_left=2)
@@ -290,10 +291,10 @@ def test_the_number_of_credits_rolls_to_the_next() -> None:
 
 
 def test_a_code_that_was_scanned_becomes_a_coin() -> None:
-    on, surface = stage(WIDE), pygame.Surface(WIDE)
+    on, surface = renderer(WIDE), pygame.Surface(WIDE)
     for n in range(60):
         on.draw(surface, VIEWS["ready"], n / 30, 0.002)
-    assert len(on._flight) > 5
+    assert on._scheduler.has_flight()
     on.draw(surface, View(Screen.PAYING), 3.0)
     # It flies, and cannot be scanned a second time.
     assert with_zxing(grey(surface)) == set()
@@ -309,7 +310,7 @@ def test_a_code_that_was_scanned_becomes_a_coin() -> None:
     "name", ["paying", "offline", "crediting", "maintenance", "ready, two bonuses"]
 )
 def test_a_code_that_is_worth_nothing_any_more_goes_with_the_first_frame(name: str) -> None:
-    on, surface = stage(WIDE), pygame.Surface(WIDE)
+    on, surface = renderer(WIDE), pygame.Surface(WIDE)
     on.draw(surface, VIEWS["ready"], 0.0)
     assert with_zxing(grey(surface)) == {URL}
     view = VIEWS[name]
@@ -323,7 +324,7 @@ def test_a_code_that_is_worth_nothing_any_more_goes_with_the_first_frame(name: s
 class TestReducedMotion:
     @names
     def test_only_what_tells_something_moves(self, name: str) -> None:
-        on = stage(WIDE, calm=True)
+        on = renderer(WIDE, reduced_motion=True)
         surface = drawn(on, VIEWS[name])
         changed = [
             area for step in range(1, 100) for area in on.draw(surface, VIEWS[name], 1 + step / 30)
@@ -331,7 +332,7 @@ class TestReducedMotion:
         assert changed == []
 
     def test_a_screen_comes_at_once(self) -> None:
-        on, surface = stage(WIDE, calm=True), pygame.Surface(WIDE)
+        on, surface = renderer(WIDE, reduced_motion=True), pygame.Surface(WIDE)
         on.draw(surface, VIEWS["ready"], 0.0)
         assert on.draw(surface, VIEWS["paying"], 1.0) == [surface.get_rect()]
 
@@ -342,7 +343,7 @@ class TestFlashing:
     @pytest.mark.parametrize("theme", THEMES)
     @names
     def test_no_part_of_a_screen_flashes(self, theme: str, name: str) -> None:
-        on = stage((320, 240), theme)
+        on = renderer((320, 240), theme)
         surface = drawn(on, VIEWS[name])
         turns = numpy.zeros((240, 320), int)
         heading = numpy.zeros((240, 320), int)
@@ -363,7 +364,7 @@ class TestFlashing:
 class TestBurnIn:
     @pytest.mark.parametrize("theme", THEMES)
     def test_no_pixel_of_the_marquee_is_lit_for_ten_minutes(self, theme: str) -> None:
-        on = stage((320, 240), theme)
+        on = renderer((320, 240), theme)
         surface = drawn(on, VIEWS["ready"])
         height = on.grid.marquee.h - 2 * on.grid.rim
         lit_since = numpy.zeros((height, 320))
@@ -379,7 +380,7 @@ class TestBurnIn:
         assert longest < 600
 
     def test_the_whole_picture_drifts_and_the_code_with_it(self) -> None:
-        on = stage(WIDE)
+        on = renderer(WIDE)
         places = set()
         surface = pygame.Surface(WIDE)
         for minute in range(0, 60, 2):
@@ -390,15 +391,15 @@ class TestBurnIn:
         assert len(places) > 8
 
     def test_frames_are_dim_every_other_minute(self) -> None:
-        on = stage(WIDE)
-        look = on._look.theme
-        edges = motions.edges(Box(0, 0, 90, 60), 2, 6, look)
+        on = renderer(WIDE)
+        look = on.look.theme
+        edges = sprites.frame_edges(Box(0, 0, 90, 60), 2, 6, look)
         assert all(edge.at(0) is not None and edge.at(1) is None for edge in edges)
 
     def test_the_nightly_cycle_shows_plain_colours_and_ends(self) -> None:
-        on, surface = stage(WIDE), drawn(stage(WIDE), VIEWS["ready"])
+        on, surface = renderer(WIDE), drawn(renderer(WIDE), VIEWS["ready"])
         on.draw(surface, VIEWS["ready"], 0.0)
-        on.begin_cycle(10.0)
+        on.start_colour_cycle(10.0)
         colours = set()
         for t in range(10, 120, 2):
             on.draw(surface, VIEWS["ready"], float(t))
@@ -411,12 +412,12 @@ class TestBurnIn:
         assert with_zxing(grey(surface)) == {URL}
 
     def test_the_nightly_cycle_waits_for_nobody_who_plays(self) -> None:
-        on, surface = stage(WIDE), pygame.Surface(WIDE)
+        on, surface = renderer(WIDE), pygame.Surface(WIDE)
         on.draw(surface, VIEWS["playing"], 0.0)
-        on.begin_cycle(1.0)
+        on.start_colour_cycle(1.0)
         assert on.code is not None
         on.draw(surface, VIEWS["ready"], 2.0)
-        on.begin_cycle(5.0)
+        on.start_colour_cycle(5.0)
         on.draw(surface, VIEWS["ready"], 5.1)
         on.draw(surface, VIEWS["paying"], 6.0)
         on.draw(surface, VIEWS["paying"], 7.0)
@@ -425,8 +426,8 @@ class TestBurnIn:
 
 
 def test_languages_alternate_and_the_code_stays_where_it_is() -> None:
-    on, surface = stage(WIDE), pygame.Surface(WIDE)
-    on = Stage(WIDE, "G", replace(on._look, languages=("en", "de"), language_s=10.0))
+    on, surface = renderer(WIDE), pygame.Surface(WIDE)
+    on = Renderer(WIDE, "G", replace(on.look, languages=("en", "de"), language_s=10.0))
     told, places = [], set()
     for t in (0.0, 5.0, 11.0, 21.0, 31.0):
         on.draw(surface, VIEWS["ready"], t)
@@ -443,8 +444,8 @@ def test_languages_alternate_and_the_code_stays_where_it_is() -> None:
 def test_a_reel_takes_turns_with_the_words_and_the_code_and_price_stay() -> None:
     picture = pygame.Surface((300, 200))
     picture.fill((200, 30, 30))
-    on = stage(WIDE)
-    on = Stage(WIDE, "G", replace(on._look, reel=lambda: (picture,)))
+    on = renderer(WIDE)
+    on = Renderer(WIDE, "G", replace(on.look, reel=lambda: (picture,)))
     surface = pygame.Surface(WIDE)
     seen = []
     for t in (0.0, 20.0, 31.0, 37.0, 39.0, 70.0):
@@ -460,16 +461,16 @@ def test_a_reel_takes_turns_with_the_words_and_the_code_and_price_stay() -> None
 def test_a_logo_stands_for_the_name() -> None:
     logo = pygame.Surface((200, 100), pygame.SRCALPHA)
     logo.fill((10, 250, 10))
-    on = stage(WIDE)
-    on = Stage(WIDE, "G", replace(on._look, logo=logo))
+    on = renderer(WIDE)
+    on = Renderer(WIDE, "G", replace(on.look, logo=logo))
     surface = drawn(on, VIEWS["ready"])
     red, green, blue, _ = surface.get_at((320, 30))
     assert green > 200 > 60 > red + blue
 
 
 def test_a_long_title_is_made_to_fit() -> None:
-    look = stage((800, 480))._look
-    on = Stage((800, 480), "The Incredible Adventures of Captain Quark and His Friends", look)
+    look = renderer((800, 480)).look
+    on = Renderer((800, 480), "The Incredible Adventures of Captain Quark and His Friends", look)
     surface = drawn(on, VIEWS["offline"], 3.0)
     edge = grey(surface)[20 : on.grid.marquee.h - 25, :4]
     assert edge.max() < 60  # nothing of it reaches the screen's edge
@@ -477,13 +478,13 @@ def test_a_long_title_is_made_to_fit() -> None:
 
 @pytest.mark.parametrize("title", ["银河巡逻", "ギャラクシー", "Ärger & Söhne", "🚀"])
 def test_a_name_in_any_of_the_languages_stands_on_the_marquee(title: str) -> None:
-    drawn(Stage(WIDE, title, stage(WIDE)._look), VIEWS["ready"])
+    drawn(Renderer(WIDE, title, renderer(WIDE).look), VIEWS["ready"])
 
 
 def test_a_long_link_still_makes_a_code_that_reads() -> None:
     url = URL + "?prefilled_promo_code=" + "A" * 120
     for size in SIZES:
-        on = stage(size)
+        on = renderer(size)
         surface = drawn(on, View(Screen.READY, Offer(url, 100, "USD", 2)))
         if on.code is None:
             # Too many modules for so few pixels: it is not shown.
@@ -495,7 +496,7 @@ def test_a_long_link_still_makes_a_code_that_reads() -> None:
 def test_as_many_notes_as_fit_are_told_and_the_others_by_their_code() -> None:
     long = "this is a rather long sentence for an operator " * 3
     notes = tuple(Alert(f"E{n}", long) for n in (1, 2, 3))
-    on = stage((480, 320))
+    on = renderer((480, 320))
     drawn(on, View(Screen.OUT_OF_ORDER, alerts=notes))
     assert on.composition is not None
     told = " ".join(block.text for block in on.composition.blocks)
@@ -504,8 +505,20 @@ def test_as_many_notes_as_fit_are_told_and_the_others_by_their_code() -> None:
     assert on.composition.blocks[-1].text == "E1 · E2 · E3"
 
 
+def surface_bytes() -> int:
+    """The memory of all surfaces that anything holds; Python's own figures do not count it."""
+    gc.collect()
+    surfaces = {
+        id(held): held
+        for holder in gc.get_objects()
+        for held in gc.get_referents(holder)
+        if isinstance(held, pygame.Surface)
+    }
+    return sum(surface.get_pitch() * surface.get_height() for surface in surfaces.values())
+
+
 def test_hours_of_the_same_screen_hold_no_more_memory() -> None:
-    on, surface = stage((320, 240)), pygame.Surface((320, 240))
+    on, surface = renderer((320, 240)), pygame.Surface((320, 240))
 
     def hour(begin: float) -> None:
         for view in (VIEWS["ready"], VIEWS["paying"], VIEWS["crediting"], VIEWS["playing"]):
@@ -515,6 +528,8 @@ def test_hours_of_the_same_screen_hold_no_more_memory() -> None:
 
     for number in range(3):
         hour(number * 3600.0)
+    surfaces = surface_bytes()
+    assert surfaces > 3 * 320 * 240 * 4
     tracemalloc.start()
     hour(3 * 3600.0)
     before, _ = tracemalloc.get_traced_memory()
@@ -523,3 +538,5 @@ def test_hours_of_the_same_screen_hold_no_more_memory() -> None:
     now, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert now - before < 40_000
+    # Not even one surface of an hour's twenty compositions.
+    assert surface_bytes() - surfaces < 40_000
