@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kiosk import __version__
-from kiosk.config import schema
+from kiosk.config import loader
 from kiosk.config.schema import Config
 from kiosk.errors import KioskError
 
@@ -77,12 +77,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    settings = schema.load(arguments.config)
+    settings = loader.load(arguments.config)
     if arguments.windowed:
         screen = settings.screen.model_copy(update={"fullscreen": False})
         settings = settings.model_copy(update={"screen": screen})
     _begin_log(settings, arguments.debug)
-    for warning in schema.warnings(arguments.config, settings):
+    for warning in loader.warnings(arguments.config, settings):
         log.warning("%s", warning)
     from kiosk import app
 
@@ -90,8 +90,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    settings = schema.load(arguments.config)
-    for warning in schema.warnings(arguments.config, settings):
+    settings = loader.load(arguments.config)
+    for warning in loader.warnings(arguments.config, settings):
         print(f"warning: {warning}", file=sys.stderr)
     from kiosk.display import theme
 
@@ -101,12 +101,12 @@ def _check(arguments: argparse.Namespace) -> int:
         for line in str(error).splitlines():
             print(f"warning: {line}; the theme {theme.DEFAULT} is shown", file=sys.stderr)
     print("ok")
-    print(schema.summary(settings))
+    print(loader.summary(settings))
     return 0
 
 
 def _open_relay(arguments: argparse.Namespace) -> int:
-    settings = schema.load(arguments.config)
+    settings = loader.load(arguments.config)
     _begin_log(settings, arguments.debug)
     from kiosk import hardware
 
@@ -118,7 +118,7 @@ def _open_relay(arguments: argparse.Namespace) -> int:
 
 
 def _new_journal(arguments: argparse.Namespace) -> int:
-    settings = schema.load(arguments.config)
+    settings = loader.load(arguments.config)
     from kiosk.journal import store
 
     kept = store.set_aside(settings.journal.path)
@@ -127,7 +127,7 @@ def _new_journal(arguments: argparse.Namespace) -> int:
 
 
 def _ledger(arguments: argparse.Namespace) -> int:
-    settings = schema.load(arguments.config)
+    settings = loader.load(arguments.config)
     from kiosk.core.order_book import BadLine
     from kiosk.journal import order_report, store
 
