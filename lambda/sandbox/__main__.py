@@ -11,12 +11,14 @@ import re
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
-from cloud.settings import SettingsError, times_of
+from cloud import wiring
+from cloud.settings import Settings, SettingsError, times_of
+from cloud.wiring import Cloud
 from sandbox.broker import BrokerFailed
 from sandbox.ports import PortTaken
 from sandbox.sandbox_state import Unusable
@@ -53,8 +55,10 @@ def parser() -> argparse.ArgumentParser:
     return found
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs until SIGINT or SIGTERM; returns the exit status."""
+def main(
+    arguments: Sequence[str] | None = None, build: Callable[[Settings], Cloud] = wiring.build
+) -> int:
+    """Runs until SIGINT or SIGTERM; returns the exit status. ``build`` makes the cloud."""
     chosen = parser().parse_args(arguments)
     # A signal may come at any point from here on: it is kept until somebody asks for it.
     stopping: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -75,7 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     mqtt_url=chosen.mqtt or "",
                     sweep_seconds=chosen.sweep_seconds,
                     times=times_of(os.environ),
-                )
+                ),
+                build,
             )
             parts.callback(sandbox.stop)
             ready = sandbox.start()

@@ -52,7 +52,7 @@ def lines(journal: Path, order_id: str) -> list[str]:
 @pytest.mark.parametrize("point", POINTS)
 def test_a_kill_charges_for_what_was_given(hall: Hall, cabinet: Cabinet, point: str) -> None:
     fallen = cabinet.closings()
-    first = hall.kiosk(cabinet, dies_at=point)
+    first = hall.kiosk(cabinet, fail_point=point)
     order_id = hall.pay(cabinet, PLAYS)
     assert first.ended(20) == -signal.SIGKILL
     first.stop()

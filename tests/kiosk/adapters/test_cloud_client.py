@@ -134,6 +134,7 @@ def client(heard: queue.SimpleQueue[Event], cloud: Cloud) -> Iterator[Callable[.
                 {"url": url, "token": TOKEN, "timeout_s": timeout_s}
             )
             made = CloudClient(settings, "cab001", heard.put)
+            made.start()
             stack.callback(made.stop)
             return made
 
