@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", parents=[common], help="run the kiosk until it is ended")
     run.add_argument("--windowed", action="store_true", help="in a window, whatever the file says")
     run.add_argument(
-        "--shots", type=Path, metavar="DIR", help="save a picture of every screen that is passed"
+        "--shots", type=Path, metavar="DIR", help="save a picture of every screen that is shown"
     )
     run.set_defaults(command=_run)
 
@@ -61,16 +61,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     open_relay.set_defaults(command=_open_relay)
     new_journal = commands.add_parser(
-        "new-journal", parents=[common], help="keep a damaged journal, and begin a new one"
+        "new-journal", parents=[common], help="set a damaged journal aside, and begin a new one"
     )
     new_journal.set_defaults(command=_new_journal)
 
     ledger = commands.add_parser(
-        "ledger", parents=[common], help="show the cabinet's own book: its orders and pulses"
+        "ledger", parents=[common], help="show the cabinet's journal: its orders and pulses"
     )
     ledger.add_argument("--csv", action="store_true", help="as comma-separated values")
     ledger.add_argument(
-        "--unsettled", action="store_true", help="only the orders that are not done with"
+        "--unsettled", action="store_true", help="only the orders that are not finished"
     )
     ledger.set_defaults(command=_ledger)
     return parser
@@ -81,7 +81,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.windowed:
         screen = settings.screen.model_copy(update={"fullscreen": False})
         settings = settings.model_copy(update={"screen": screen})
-    _begin_log(settings, arguments.debug)
+    _configure_logging(settings, arguments.debug)
     for warning in loader.warnings(arguments.config, settings):
         log.warning("%s", warning)
     from kiosk import app
@@ -107,7 +107,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _open_relay(arguments: argparse.Namespace) -> int:
     settings = loader.load(arguments.config)
-    _begin_log(settings, arguments.debug)
+    _configure_logging(settings, arguments.debug)
     from kiosk import hardware
 
     relay = hardware.build(settings.relay, time.monotonic)
@@ -145,8 +145,8 @@ def _ledger(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _begin_log(settings: Config, debug: bool) -> None:
-    """Logs to standard error; under systemd that is the journal, which knows the time itself."""
+def _configure_logging(settings: Config, debug: bool) -> None:
+    """Logs to standard error, without times: systemd's journal, where it goes, adds them."""
     logging.basicConfig(
         level=logging.DEBUG if debug else settings.log.level.upper(),
         format="%(levelname)s %(name)s: %(message)s",
