@@ -1,4 +1,4 @@
-"""The step at which a program is to be killed, and the parts that lead to it."""
+"""The step at which a program is to be killed, and a wrapper for the parts that reach it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ T = TypeVar("T")
 
 @dataclass
 class FailPoint:
-    """Kills this process (SIGKILL, which nothing can catch) when ``step`` is reached once more
-    than ``left - 1`` times.
+    """Kills this process (SIGKILL, which nothing can catch) the ``left``-th time that ``step`` is
+    reached.
     """
 
     step: str
