@@ -125,6 +125,7 @@ def kiosk(settings: Config, mark: Mark = lambda _step: None) -> Iterator[Engine]
     )
     thread = threading.Thread(target=engine.run, name="engine")
     thread.start()
+    client.start()
     broker.start()
     try:
         wait_for(lambda: engine.view.screen is Screen.READY, "the kiosk's code")

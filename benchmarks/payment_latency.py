@@ -25,7 +25,7 @@ from benchmarks import parts
 from benchmarks.rows import Row, middle, spread
 from cloud.core.orders import Order, OrderState
 from cloud.stores.sqlite import SqliteLedger
-from kiosk.config import schema
+from kiosk.config import loader
 from kiosk.config.schema import BrokerConfig
 from kiosk.core.entries import Entry, Kind
 from kiosk.engine import Engine
@@ -50,7 +50,7 @@ def run() -> list[Row]:
     SqliteLedger.insert = marked_insert  # type: ignore[assignment, method-assign]
     try:
         with parts.sandbox() as (_, ready, data):
-            settings = schema.load(parts.cabinet_config(data, "cab001"))
+            settings = loader.load(parts.cabinet_config(data, "cab001"))
             with parts.kiosk(settings, marks) as engine:
                 payer = _Payer(ready, engine, marks)
                 walks = [payer.pay() for _ in range(WARM_UP + PAYMENTS)][WARM_UP:]

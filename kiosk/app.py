@@ -1,121 +1,146 @@
 """Builds the kiosk from its config and runs it: the one place that knows which parts there are.
 
-Threads: the screen has the main one, the engine its own; the broker's and the cloud's threads only
-put events into the engine's queue.
+Threads: the screen has the main one and the engine its own; all others only put events into the
+engine's inbox, or work on what the screen shows. docs/architecture.md lists them.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from kiosk import __version__, dying, hardware
+from kiosk import __version__, hardware
 from kiosk.adapters import clock
 from kiosk.adapters.broker import Broker
 from kiosk.adapters.cloud_client import CloudClient
-from kiosk.config.schema import Config
+from kiosk.config.schema import Config, RelayConfig, SoundConfig
 from kiosk.core.cabinet.rules import Mode, Rules
 from kiosk.display import reel, theme
 from kiosk.display.look import Look
 from kiosk.display.mirror import Mirror
+from kiosk.display.reel import Reel
 from kiosk.display.shots import Shots
 from kiosk.display.sounds import Sounds
 from kiosk.display.theme import Theme, ThemeError
 from kiosk.display.window import Feed, Frame, Mounting, OnFrame, Window
 from kiosk.engine import Engine, Inbox
 from kiosk.errors import KioskError
+from kiosk.hardware import Relay
 from kiosk.journal import store
+from kiosk.journal.store import Journal
 
 log = logging.getLogger(__name__)
 
 
-def run(config: Config, shots: Path | None = None) -> int:
+def journal_at(path: Path) -> Journal:
+    """The journal in the file ``path``, not opened yet, with this machine's clocks."""
+    return Journal(path, lambda: (store.boot_id(), time.monotonic(), time.time()))
+
+
+def run(
+    config: Config,
+    shots: Path | None = None,
+    make_journal: Callable[[Path], Journal] = journal_at,
+    make_relay: Callable[[RelayConfig, Callable[[], float]], Relay] = hardware.build,
+) -> int:
     """Runs the kiosk until SIGTERM, SIGINT, or its window is closed; returns the exit status.
 
-    That is 1 if the cabinet was out of order in the end, so that whoever ended it hears of it.
+    That is 1 if the cabinet was out of order in the end, so that whoever ended it knows. ``shots``
+    is a folder for a picture of every screen. Raises :class:`KioskError`.
     """
-    begun = time.monotonic()
+    started_at = time.monotonic()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, lambda *_: stop.set())
     rules = rules_of(config)
-    book = store.Journal(
-        config.journal.path, lambda: (store.boot_id(), time.monotonic(), time.time())
-    )
-    fate = dying.fate(os.environ)
-
-    def make_relay() -> hardware.Relay:
-        relay = hardware.build(config.relay, time.monotonic)
-        return dying.MortalRelay(relay, fate) if fate else relay
-
-    # The engine and those who tell it things need each other: its queue is there first.
+    # The engine and the parts that report to it need each other: its inbox comes first.
     inbox = Inbox()
+    journal = make_journal(config.journal.path)
     broker = Broker(config.broker, rules.machine_id, inbox.put)
-    client = CloudClient(config.cloud, rules.machine_id, inbox.put)
+    cloud = CloudClient(config.cloud, rules.machine_id, inbox.put)
     engine = Engine(
         inbox=inbox,
         rules=rules,
         on_s=config.relay.on_ms / 1000,
-        journal=dying.MortalBook(book, fate) if fate else book,
-        make_relay=make_relay,
+        journal=journal,
+        make_relay=lambda: make_relay(config.relay, time.monotonic),
         broker=broker,
-        cloud=client,
+        cloud=cloud,
         clock=clock.SystemClock(),
         new_id=clock.new_id,
         jitter=clock.jitter,
         on_view_change=lambda: feed.put(engine.view),
     )
     feed = Feed(engine.view)
-    window_theme = _theme(config.screen.theme)
-    window = _window(config, window_theme)
-    pictures = Shots(shots) if shots else None
-    if pictures:
-        pictures.open()
-        window.watch(pictures.on_frame)
-    mirror = _mirror(config, engine)
-    if mirror:
-        window.watch(mirror.on_frame)
-    sounds = _sounds(config, window_theme)
-    if sounds:
-        window.watch(sounds.on_frame)
-    window.watch(_first_code(begun))
-    failure: list[BaseException] = []
+    with ExitStack() as parts:
+        window = _open_screen(config, engine, shots, parts)
+        window.watch(_log_first_code(started_at))
+        parts.callback(journal.close)
+        cloud.start()
+        parts.callback(cloud.stop)
+        broker.start()
+        parts.callback(broker.stop)
+        parts.enter_context(_running(engine, stop))
+        window.run(feed, stop)
+    return 1 if engine.state.journal.problem or engine.state.relay.problem else 0
 
-    def drive() -> None:
+
+@contextmanager
+def _running(engine: Engine, stop: threading.Event) -> Iterator[None]:
+    """The engine in a thread of its own. If it fails, ``stop`` is set, and KioskError raised."""
+    failures: list[BaseException] = []
+
+    def run_engine() -> None:
         try:
             engine.run()
         except BaseException as error:  # noqa: BLE001 – handed to the main thread, which raises it
-            failure.append(error)
+            failures.append(error)
         finally:
             stop.set()
 
-    thread = threading.Thread(target=drive, name="engine")
+    thread = threading.Thread(target=run_engine, name="engine")
     thread.start()
-    broker.start()
     try:
-        window.run(feed, stop)
+        yield
     finally:
         engine.stop()
         thread.join()
-        broker.stop()
-        client.stop()
-        book.close()
-        if mirror:
-            mirror.stop()
-        if pictures:
-            pictures.save()
-        if sounds:
-            sounds.stop()
-        window.close()
-    if failure:
+    for failure in failures:
         raise KioskError(
-            f"the kiosk stopped on a defect ({failure[0]!r}): start it again, and send its log"
-        ) from failure[0]
-    return 1 if engine.state.journal.problem or engine.state.relay.problem else 0
+            f"the kiosk stopped on a defect ({failure!r}): start it again, and send its log"
+        ) from failure
+
+
+def _open_screen(config: Config, engine: Engine, shots: Path | None, parts: ExitStack) -> Window:
+    """The window, and all that watches it, started; ``parts`` stops them."""
+    look = _theme(config.screen.theme)
+    pictures = Reel(config.screen.reel) if config.screen.reel else None
+    if pictures:
+        pictures.start()
+    window = _window(config, look, pictures)
+    window.open()
+    parts.callback(window.close)
+    if config.sound.volume and not (config.sound.mute or config.screen.headless):
+        sounds = _sounds(config.sound, look)
+        sounds.start()
+        parts.callback(sounds.stop)
+        window.watch(sounds.on_frame)
+    if shots:
+        screenshots = Shots(shots)
+        screenshots.open()
+        parts.callback(screenshots.save)
+        window.watch(screenshots.on_frame)
+    if config.mirror.address:
+        mirror = Mirror(*config.mirror.address, lambda: {"pulses_made": engine.pulses_made})
+        mirror.start()
+        parts.callback(mirror.stop)
+        window.watch(mirror.on_frame)
+    return window
 
 
 def rules_of(config: Config) -> Rules:
@@ -145,12 +170,9 @@ def _theme(name: str) -> Theme:
         return theme.load(theme.DEFAULT)
 
 
-def _window(config: Config, look: Theme) -> Window:
+def _window(config: Config, look: Theme, pictures: Reel | None) -> Window:
     screen = config.screen
-    pictures = reel.Reel(screen.reel) if screen.reel else None
-    if pictures:
-        pictures.start()
-    window = Window(
+    return Window(
         config.cabinet.name,
         Mounting(
             size=(screen.width, screen.height) if screen.width and screen.height else None,
@@ -172,24 +194,18 @@ def _window(config: Config, look: Theme) -> Window:
         ),
         screen.night_minute,
     )
-    window.open()
-    return window
 
 
-def _sounds(config: Config, look: Theme) -> Sounds | None:
-    if config.sound.mute or config.sound.volume == 0 or config.screen.headless:
-        return None
-    sounds = Sounds(
+def _sounds(settings: SoundConfig, look: Theme) -> Sounds:
+    return Sounds(
         dict(look.sounds),
-        config.sound.volume / 100,
-        config.sound.quiet_minutes,
-        config.sound.attract_every_s,
+        settings.volume / 100,
+        settings.quiet_minutes,
+        settings.attract_every_s,
     )
-    sounds.start()
-    return sounds
 
 
-def _first_code(begun: float) -> OnFrame:
+def _log_first_code(started_at: float) -> OnFrame:
     """Logs how long the start took until a player could scan."""
     waiting = True
 
@@ -197,15 +213,6 @@ def _first_code(begun: float) -> OnFrame:
         nonlocal waiting
         if waiting and frame.code is not None:
             waiting = False
-            log.info("first code on the screen after %.3f s", time.monotonic() - begun)
+            log.info("first code on the screen after %.3f s", time.monotonic() - started_at)
 
     return on_frame
-
-
-def _mirror(config: Config, engine: Engine) -> Mirror | None:
-    if config.mirror.address is None:
-        return None
-    host, port = config.mirror.address
-    mirror = Mirror(host, port, lambda: {"pulses_made": engine.pulses_made})
-    mirror.start()
-    return mirror

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kiosk import __version__
-from kiosk.config import schema
+from kiosk.config import loader
 from kiosk.config.schema import Config
 from kiosk.errors import KioskError
 
@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", parents=[common], help="run the kiosk until it is ended")
     run.add_argument("--windowed", action="store_true", help="in a window, whatever the file says")
     run.add_argument(
-        "--shots", type=Path, metavar="DIR", help="save a picture of every screen that is passed"
+        "--shots", type=Path, metavar="DIR", help="save a picture of every screen that is shown"
     )
     run.set_defaults(command=_run)
 
@@ -61,28 +61,28 @@ def _parser() -> argparse.ArgumentParser:
     )
     open_relay.set_defaults(command=_open_relay)
     new_journal = commands.add_parser(
-        "new-journal", parents=[common], help="keep a damaged journal, and begin a new one"
+        "new-journal", parents=[common], help="set a damaged journal aside, and begin a new one"
     )
     new_journal.set_defaults(command=_new_journal)
 
     ledger = commands.add_parser(
-        "ledger", parents=[common], help="show the cabinet's own book: its orders and pulses"
+        "ledger", parents=[common], help="show the cabinet's journal: its orders and pulses"
     )
     ledger.add_argument("--csv", action="store_true", help="as comma-separated values")
     ledger.add_argument(
-        "--unsettled", action="store_true", help="only the orders that are not done with"
+        "--unsettled", action="store_true", help="only the orders that are not finished"
     )
     ledger.set_defaults(command=_ledger)
     return parser
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    settings = schema.load(arguments.config)
+    settings = loader.load(arguments.config)
     if arguments.windowed:
         screen = settings.screen.model_copy(update={"fullscreen": False})
         settings = settings.model_copy(update={"screen": screen})
-    _begin_log(settings, arguments.debug)
-    for warning in schema.warnings(arguments.config, settings):
+    _configure_logging(settings, arguments.debug)
+    for warning in loader.warnings(arguments.config, settings):
         log.warning("%s", warning)
     from kiosk import app
 
@@ -90,8 +90,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    settings = schema.load(arguments.config)
-    for warning in schema.warnings(arguments.config, settings):
+    settings = loader.load(arguments.config)
+    for warning in loader.warnings(arguments.config, settings):
         print(f"warning: {warning}", file=sys.stderr)
     from kiosk.display import theme
 
@@ -101,13 +101,13 @@ def _check(arguments: argparse.Namespace) -> int:
         for line in str(error).splitlines():
             print(f"warning: {line}; the theme {theme.DEFAULT} is shown", file=sys.stderr)
     print("ok")
-    print(schema.summary(settings))
+    print(loader.summary(settings))
     return 0
 
 
 def _open_relay(arguments: argparse.Namespace) -> int:
-    settings = schema.load(arguments.config)
-    _begin_log(settings, arguments.debug)
+    settings = loader.load(arguments.config)
+    _configure_logging(settings, arguments.debug)
     from kiosk import hardware
 
     relay = hardware.build(settings.relay, time.monotonic)
@@ -118,7 +118,7 @@ def _open_relay(arguments: argparse.Namespace) -> int:
 
 
 def _new_journal(arguments: argparse.Namespace) -> int:
-    settings = schema.load(arguments.config)
+    settings = loader.load(arguments.config)
     from kiosk.journal import store
 
     kept = store.set_aside(settings.journal.path)
@@ -127,7 +127,7 @@ def _new_journal(arguments: argparse.Namespace) -> int:
 
 
 def _ledger(arguments: argparse.Namespace) -> int:
-    settings = schema.load(arguments.config)
+    settings = loader.load(arguments.config)
     from kiosk.core.order_book import BadEntry
     from kiosk.journal import order_report, store
 
@@ -145,8 +145,8 @@ def _ledger(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _begin_log(settings: Config, debug: bool) -> None:
-    """Logs to standard error; under systemd that is the journal, which knows the time itself."""
+def _configure_logging(settings: Config, debug: bool) -> None:
+    """Logs to standard error, without times: systemd's journal, where it goes, adds them."""
     logging.basicConfig(
         level=logging.DEBUG if debug else settings.log.level.upper(),
         format="%(levelname)s %(name)s: %(message)s",

@@ -1,1 +1,1 @@
-"""Broker, cloud, network and clock: what the engine reaches the outside with."""
+"""The engine's connections to the outside: broker, cloud and clock."""

@@ -1,7 +1,7 @@
 """The connection to the MQTT broker. The only module of the kiosk that knows paho.
 
-One thread owns paho's client and does everything with it; other threads leave it a note. So an
-acknowledgement can be told from one for a connection that is gone, and whatever paho raises ends a
+One thread owns paho's client and does everything with it; other threads queue commands for it. So
+an acknowledgement for a connection that is gone can be recognised, and whatever paho raises ends a
 connection, never the thread.
 
 The session outlives its connections: the client id is the cabinet's own and no session is clean,
@@ -36,9 +36,9 @@ from kiosk.errors import KioskError
 log = logging.getLogger(__name__)
 
 _KINDS = ("coinpulse", "gameover", "payment")
-_ANSWER_S = 10.0  # from the TCP connection to the granted subscriptions
-_FAREWELL_S = 1.0
-_LOOK_S = 1.0  # how often the keep-alive is looked after
+_HANDSHAKE_S = 10.0  # from the TCP connection to the granted subscriptions
+_DISCONNECT_S = 1.0
+_KEEPALIVE_CHECK_S = 1.0
 
 # What a CONNACK of MQTT 3.1.1 refuses with, as paho numbers it.
 _REFUSALS = {
@@ -54,11 +54,11 @@ class BrokerError(KioskError):
 
 
 class Broker:
-    """Tells ``put`` of the connection and of each message, from its own thread.
+    """Passes ``put`` the connection's state and each message, from its own thread.
 
-    It never gives up: it tries again after 1 s, 2 s … 30 s at the most, each cut by chance.
-    ``wait`` turns the number of failures in a row into seconds. Raises :class:`BrokerError` if
-    the config's ``ca_file`` holds no certificate.
+    It connects again for as long as it runs, after 1 s, 2 s … 30 s at the most, each shortened at
+    random. ``wait`` turns the number of failures in a row into seconds. Raises
+    :class:`BrokerError` if the config's ``ca_file`` holds no certificate.
     """
 
     def __init__(
@@ -66,60 +66,58 @@ class Broker:
         settings: BrokerConfig,
         machine_id: str,
         put: Callable[[BrokerUp | BrokerDown | MessageArrived], None],
-        wait: Callable[[int], float] = lambda tries: backoff(tries, random.random()),
+        wait: Callable[[int], float] = lambda failures: backoff(failures, random.random()),
     ) -> None:
         self._machine_id = machine_id
         self._put = put
         self._wait = wait
-        self._what = f"the broker {settings.host}:{settings.port}"
-        self._no_mqtt = f"{self._what} does not speak MQTT 3.1.1: check host and port in [broker]"
+        self._broker = f"the broker {settings.host}:{settings.port}"
+        self._no_mqtt = f"{self._broker} does not speak MQTT 3.1.1: check host and port in [broker]"
         self._topics = [f"arcade/machine/{machine_id}/{kind}" for kind in _KINDS]
         self._status_topic = f"arcade/machine/{machine_id}/status"
         self._context = _tls(settings.ca_file) if settings.tls else None
-        self._client = self._prepare(settings)
-        # The notes of other threads, and a byte to wake ours for each.
-        self._notes: deque[Callable[[], None]] = deque()
-        self._bell, self._button = socket.socketpair()
-        self._bell.setblocking(False)
-        self._button.setblocking(False)
+        self._client = self._new_client(settings)
+        self._commands: deque[Callable[[], None]] = deque()  # of other threads
+        self._wake_up: _WakeUp | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
         # Only the thread touches these.
-        self._connection = 0
+        self._connection_number = 0
         self._accepted = False
         self._up = False
-        self._refused = ""
-        self._told = ""
+        self._refusal = ""
+        self._reported = ""
 
     def start(self) -> None:
-        """Begins to connect, and returns at once."""
+        """Starts to connect, and returns at once."""
+        self._wake_up = _WakeUp()
         self._thread.start()
 
     def stop(self) -> None:
-        """Says goodbye if it can, and ends the thread; within 3 s, whatever the network does."""
+        """Disconnects if it can, and ends the thread; within 3 s, whatever the network does."""
         self._stopping.set()
-        self._wake()
-        if self._thread.is_alive():
-            self._thread.join(3.0)
+        if self._wake_up is None:
+            return
+        self._wake_up.send()
+        self._thread.join(3.0)
         if not self._thread.is_alive():
-            self._bell.close()
-            self._button.close()
+            self._wake_up.close()
 
     def ack(self, receipt: object) -> None:
-        """Acknowledges a message. One of an earlier connection comes again, and is left alone."""
+        """Acknowledges a message, unless it came over an earlier connection: it comes again."""
         if not isinstance(receipt, Receipt):
             raise TypeError(f"{receipt!r} is no receipt of this broker")
-        self._leave(lambda: self._ack(receipt))
+        self._enqueue(lambda: self._ack(receipt))
 
     def publish(self, topic: str, payload: bytes, retain: bool) -> None:
         """Sends a message with QoS 1, now or when there is a connection again."""
-        self._leave(lambda: self._publish(topic, payload, retain))
+        self._enqueue(lambda: self._publish(topic, payload, retain))
 
     def announce(self, status: str) -> None:
         """Publishes the cabinet's retained status."""
         self.publish(self._status_topic, self._status(status), retain=True)
 
-    def _prepare(self, settings: BrokerConfig) -> mqtt.Client:
+    def _new_client(self, settings: BrokerConfig) -> mqtt.Client:
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
             client_id=f"cabinet-{self._machine_id}",
@@ -147,134 +145,132 @@ class Broker:
 
     # Any thread
 
-    def _leave(self, note: Callable[[], None]) -> None:
-        self._notes.append(note)
-        self._wake()
-
-    def _wake(self) -> None:
-        # A full pipe wakes the thread as well as one more byte, and a closed one has no thread.
-        with suppress(OSError):
-            self._button.send(b"!")
+    def _enqueue(self, command: Callable[[], None]) -> None:
+        self._commands.append(command)
+        if self._wake_up is not None:
+            self._wake_up.send()
 
     # The thread
 
     def _run(self) -> None:
-        tries = 0
+        assert self._wake_up is not None
+        failures = 0
         while not self._stopping.is_set():
-            self._connection += 1
+            self._connection_number += 1
             self._accepted = self._up = False
-            self._refused = ""
-            reason = self._connect_and_serve()
+            self._refusal = ""
+            reason = self._connect_and_serve(self._wake_up)
             if self._stopping.is_set():
                 return
-            tries = 1 if self._up else tries + 1
-            self._tell_down(reason)
-            self._stopping.wait(self._wait(tries))
+            failures = 1 if self._up else failures + 1
+            self._report_down(reason)
+            self._stopping.wait(self._wait(failures))
 
-    def _tell_down(self, reason: str) -> None:
-        """Each reason once: trying again is no news."""
-        if reason != self._told:
-            self._told = reason
+    def _report_down(self, reason: str) -> None:
+        """Reports a reason once, and not with each try."""
+        if reason != self._reported:
+            self._reported = reason
             self._put(BrokerDown(reason))
 
-    def _connect_and_serve(self) -> str:
+    def _connect_and_serve(self, wake_up: _WakeUp) -> str:
         """One connection, from its beginning to its end; returns why it ended."""
         try:
             self._client.reconnect()
-            ended = self._serve()
+            ended = self._serve(wake_up)
         except OSError as error:
-            return unreachable(self._what, error)
+            return unreachable(self._broker, error)
         except Exception as error:  # paho raises all sorts for what is no MQTT
             log.debug("paho failed", exc_info=error)
             return self._no_mqtt
         finally:
-            self._hang_up()
-        return self._refused or ended or self._why_it_ended()
+            self._close_socket()
+        return self._refusal or ended or self._why_it_ended()
 
     def _why_it_ended(self) -> str:
-        """What the other side meant by it, going by how far we had come."""
+        """The likely reason why the other side ended it, by how far the handshake had come."""
         if self._up:
-            return f"the connection to {self._what} broke"
+            return f"the connection to {self._broker} broke"
         if self._accepted:
             return (
-                f"{self._what} ended the connection instead of granting this cabinet's topics: "
+                f"{self._broker} ended the connection instead of granting this cabinet's topics: "
                 "check what its account may do"
             )
         return (
-            f"{self._what} ended the connection without an answer: "
+            f"{self._broker} ended the connection without an answer: "
             "check username and password in [broker]"
         )
 
-    def _serve(self) -> str:
+    def _serve(self, wake_up: _WakeUp) -> str:
         """Paho's work, until the connection ends, is refused, or :meth:`stop` is called.
 
         Returns why we ended it ourselves, or nothing.
         """
-        answer_by = time.monotonic() + _ANSWER_S
+        handshake_until = time.monotonic() + _HANDSHAKE_S
         with selectors.DefaultSelector() as selector:
-            selector.register(self._bell, selectors.EVENT_READ)
-            line = self._client.socket()
-            if line is None:
+            selector.register(wake_up.receiver, selectors.EVENT_READ)
+            connection = self._client.socket()
+            if connection is None:
                 return ""
-            selector.register(line, selectors.EVENT_READ)
-            while not self._stopping.is_set() and not self._refused:
+            selector.register(connection, selectors.EVENT_READ)
+            while not self._stopping.is_set() and not self._refusal:
                 if self._up:
-                    self._do_notes()
-                line = self._client.socket()
-                if line is None:
+                    self._run_commands()
+                connection = self._client.socket()
+                if connection is None:
                     return ""
-                if not self._up and time.monotonic() > answer_by:
-                    return f"{self._what} does not answer as a broker should"
+                if not self._up and time.monotonic() > handshake_until:
+                    return f"{self._broker} does not answer as a broker should"
                 writing = selectors.EVENT_WRITE if self._client.want_write() else 0
-                selector.modify(line, selectors.EVENT_READ | writing)
+                selector.modify(connection, selectors.EVENT_READ | writing)
                 # What TLS has decrypted already makes no socket readable.
-                waiting = isinstance(line, ssl.SSLSocket) and line.pending() > 0
-                ready = {key.fd for key, _ in selector.select(0 if waiting else _LOOK_S)}
-                if self._bell.fileno() in ready:
-                    self._bell.recv(4096)
-                failed = self._client_works(waiting or line.fileno() in ready)
-                if failed == MQTTErrorCode.MQTT_ERR_PROTOCOL:
+                pending = isinstance(connection, ssl.SSLSocket) and connection.pending() > 0
+                timeout = 0 if pending else _KEEPALIVE_CHECK_S
+                ready = {key.fd for key, _ in selector.select(timeout)}
+                if wake_up.receiver.fileno() in ready:
+                    wake_up.receiver.recv(4096)
+                error = self._run_client(pending or connection.fileno() in ready)
+                if error == MQTTErrorCode.MQTT_ERR_PROTOCOL:
                     return self._no_mqtt
-                if failed:
+                if error:
                     return ""
-        if self._up and not self._refused:
-            self._say_goodbye()
+        if self._up and not self._refusal:
+            self._disconnect()
         return ""
 
-    def _client_works(self, readable: bool) -> MQTTErrorCode:
-        """One round of paho's; returns its first failure."""
-        failed = MQTTErrorCode.MQTT_ERR_SUCCESS
+    def _run_client(self, readable: bool) -> MQTTErrorCode:
+        """One round of paho's work; returns its first error."""
+        error = MQTTErrorCode.MQTT_ERR_SUCCESS
         if readable:
-            failed = self._client.loop_read()
-        if not failed and self._client.want_write():
-            failed = self._client.loop_write()
-        return failed or self._client.loop_misc()
+            error = self._client.loop_read()
+        if not error and self._client.want_write():
+            error = self._client.loop_write()
+        return error or self._client.loop_misc()
 
-    def _say_goodbye(self) -> None:
-        """After a goodbye the broker does not publish the last will, so we say it ourselves."""
-        self._do_notes()
+    def _disconnect(self) -> None:
+        """After a DISCONNECT the broker does not publish the last will, so we publish it."""
+        self._run_commands()
         self._client.publish(self._status_topic, self._status("offline"), qos=1, retain=True)
         self._client.disconnect()
-        until = time.monotonic() + _FAREWELL_S
+        until = time.monotonic() + _DISCONNECT_S
         while self._client.want_write() and time.monotonic() < until:
             if self._client.loop_write():
                 return
             time.sleep(0.01)
 
-    def _hang_up(self) -> None:
-        """Closes the socket, without a goodbye, so that the broker publishes the last will."""
-        line = self._client.socket()
-        if line is not None:
-            line.close()
+    def _close_socket(self) -> None:
+        """Closes the socket. Without a DISCONNECT before, the broker publishes the last will."""
+        connection = self._client.socket()
+        if connection is not None:
+            connection.close()
         if self._context is not None:
             self._context.close_last()
 
-    def _do_notes(self) -> None:
-        while self._notes:
-            self._notes.popleft()()
+    def _run_commands(self) -> None:
+        while self._commands:
+            self._commands.popleft()()
 
     def _ack(self, receipt: Receipt) -> None:
-        if receipt.connection == self._connection:
+        if receipt.connection == self._connection_number:
             self._client.ack(receipt.mid, receipt.qos)
 
     def _publish(self, topic: str, payload: bytes, retain: bool) -> None:
@@ -287,8 +283,8 @@ class Broker:
     ) -> None:
         if reason.is_failure:
             why = _REFUSALS.get(reason.value, str(reason))
-            what = "the password" if reason.value in (134, 135) else "this cabinet"
-            self._refused = f"{self._what} refused {what}: {why}"
+            refused = "the password" if reason.value in (134, 135) else "this cabinet"
+            self._refusal = f"{self._broker} refused {refused}: {why}"
             return
         self._accepted = True
         self._client.subscribe([(topic, 1) for topic in self._topics])
@@ -298,18 +294,36 @@ class Broker:
     ) -> None:
         # Not zipped: a broker that answers with fewer codes has not granted the others.
         if len(codes) != len(self._topics) or any(code.is_failure for code in codes):
-            self._refused = (
-                f"{self._what} refused the topics arcade/machine/{self._machine_id}/…: "
+            self._refusal = (
+                f"{self._broker} refused the topics arcade/machine/{self._machine_id}/…: "
                 "check what its account may do"
             )
             return
         self._up = True
-        self._told = ""
+        self._reported = ""
         self._put(BrokerUp())
 
     def _on_message(self, _client: object, _data: object, message: mqtt.MQTTMessage) -> None:
-        receipt = Receipt(message.mid, message.qos, self._connection)
+        receipt = Receipt(message.mid, message.qos, self._connection_number)
         self._put(MessageArrived(message.topic, bytes(message.payload), receipt))
+
+
+class _WakeUp:
+    """Ends the broker thread's wait for its sockets, from another thread."""
+
+    def __init__(self) -> None:
+        self.receiver, self._sender = socket.socketpair()
+        self.receiver.setblocking(False)
+        self._sender.setblocking(False)
+
+    def send(self) -> None:
+        # A full pipe wakes the thread as well as one more byte, and a closed one has no thread.
+        with suppress(OSError):
+            self._sender.send(b"!")
+
+    def close(self) -> None:
+        self.receiver.close()
+        self._sender.close()
 
 
 class _Context(ssl.SSLContext):

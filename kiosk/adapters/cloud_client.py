@@ -1,30 +1,32 @@
 """The calls to the cloud. The only module of the kiosk that knows requests.
 
-Each call is made by one of a few threads, and comes back as exactly one event, in ``timeout_s`` at
-the latest. urllib3 tries again within that time; what is worth trying again later, the rules do.
+Three threads make the calls, over connections that are kept. Each call is reported as exactly one
+event, at most ``timeout_s`` after a thread took it up: a socket's timeout begins anew with each
+byte, so one more thread ends the calls that are too late (decision 0017).
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import math
 import queue
+import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from types import TracebackType
-from typing import Any, Self
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.exceptions import SSLError
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import ConnectionPool, HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import MaxRetryError, ResponseError
-from urllib3.response import BaseHTTPResponse
-from urllib3.util.retry import Retry
+from urllib3.response import HTTPResponse
 
 from kiosk import __version__
 from kiosk.adapters.network import unreachable
@@ -35,26 +37,40 @@ from kiosk.core.events import Answered, NotAnswered
 log = logging.getLogger(__name__)
 
 LARGEST_ANSWER = 64 * 1024
-_WORKERS = 3
-_CHUNK = 8192
+_AT_ONCE = 3
 _CONNECT_S = 3.05  # a little more than one repeat of a lost SYN
-
-Put = Callable[[Answered | NotAnswered], None]
+_TEMPORARY = (502, 503, 504)
 
 
 class CloudClient:
-    """Asks the cloud for ``machine_id`` and tells ``put`` what came of it, from its own threads."""
+    """Makes calls for ``machine_id`` and passes the result of each to ``put``, from its threads."""
 
-    def __init__(self, settings: CloudConfig, machine_id: str, put: Put) -> None:
+    def __init__(
+        self,
+        settings: CloudConfig,
+        machine_id: str,
+        put: Callable[[Answered | NotAnswered], None],
+    ) -> None:
+        self._settings = settings
+        self._machine_id = machine_id
+        self._put = put
+        self._cloud = f"the cloud {urlsplit(settings.url).netloc}"
+        self._late = f"{self._cloud} did not answer within {settings.timeout_s:g} s"
+        self._session = _session(settings.token.get_secret_value())
         self._calls: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
-        self._workers = [_Worker(settings, machine_id, self._tell(put)) for _ in range(_WORKERS)]
+        self._changed = threading.Condition()  # guards the set, and wakes the deadlines' thread
+        self._under_way: set[_Exchange] = set()
         self._threads = [
-            threading.Thread(
-                target=worker.run, args=(self._calls,), name=f"cloud-{number}", daemon=True
-            )
-            for number, worker in enumerate(self._workers, start=1)
+            threading.Thread(target=self._make_calls, name=f"cloud-{number}", daemon=True)
+            for number in range(1, _AT_ONCE + 1)
         ]
+        self._threads.append(
+            threading.Thread(target=self._keep_deadlines, name="cloud-deadlines", daemon=True)
+        )
+
+    def start(self) -> None:
+        """Starts the threads. Connections are made when they are needed."""
         for thread in self._threads:
             thread.start()
 
@@ -63,276 +79,195 @@ class CloudClient:
         self._calls.put(call)
 
     def stop(self) -> None:
-        """Breaks off what is under way and ends the threads; tells nothing more. Within 2 s."""
-        self._stopping.set()
-        for worker in self._workers:
-            worker.stop()
+        """Ends the calls under way and the threads, within 2 s; reports nothing any more."""
+        with self._changed:
+            self._stopping.set()
+            for exchange in self._under_way:
+                exchange.end()
+            self._under_way.clear()
+            self._changed.notify_all()
+        for _ in range(_AT_ONCE):
             self._calls.put(None)
         until = time.monotonic() + 2.0
         for thread in self._threads:
-            thread.join(max(0.0, until - time.monotonic()))
+            if thread.is_alive():
+                thread.join(max(0.0, until - time.monotonic()))
+        self._session.close()
 
-    def _tell(self, put: Put) -> Put:
-        def tell(event: Answered | NotAnswered) -> None:
-            if not self._stopping.is_set():
-                put(event)
+    def _make_calls(self) -> None:
+        while (call := self._calls.get()) is not None:
+            exchange = _Exchange(call, time.monotonic() + self._settings.timeout_s)
+            _current.set(exchange)
+            with self._changed:
+                if self._stopping.is_set():
+                    return
+                self._under_way.add(exchange)
+                self._changed.notify()
+            self._report(exchange, self._event(exchange))
 
-        return tell
+    def _keep_deadlines(self) -> None:
+        with self._changed:
+            while not self._stopping.is_set():
+                for exchange in [one for one in self._under_way if one.left() <= 0]:
+                    self._report(exchange, NotAnswered(exchange.call, self._late))
+                    exchange.end()
+                self._changed.wait(min((one.left() for one in self._under_way), default=None))
 
-
-class _Line:
-    """The connection of a call under way, to be broken off from another thread.
-
-    It holds a duplicate of the socket: whatever has the original (TLS wraps it, an answer may take
-    it along), to shut this one down ends the connection.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._socket: socket.socket | None = None
-
-    def hold(self, connected: socket.socket) -> None:
-        """This is the connection from now on."""
-        self.let_go()
-        with self._lock:
-            # Not its own dup(): a socket with TLS refuses that.
-            self._socket = socket.fromfd(connected.fileno(), connected.family, connected.type)
-
-    def let_go(self) -> None:
-        """The call is over: a duplicate would keep a closed connection open."""
-        with self._lock:
-            if self._socket is not None:
-                self._socket.close()
-                self._socket = None
-
-    def break_off(self) -> None:
-        """Ends the connection, and with it the wait for its answer."""
-        with self._lock:
-            if self._socket is not None:
-                # The other side may have ended it already.
-                with suppress(OSError):
-                    self._socket.shutdown(socket.SHUT_RDWR)
-
-
-class _Attempt:
-    """Sees to it that one call is told once: its answer, or that there was none in time."""
-
-    def __init__(self, put: Put) -> None:
-        self._put = put
-        self._lock = threading.Lock()
-        self._told = False
-
-    def tell(self, event: Answered | NotAnswered, then: Callable[[], None] = lambda: None) -> None:
-        """Tells ``event`` and does ``then``, unless something was told before."""
-        with self._lock:
-            if not self._told:
-                self._told = True
+    def _report(self, exchange: _Exchange, event: Answered | NotAnswered) -> None:
+        """Reports the end of a call, unless that was done before."""
+        with self._changed:
+            if exchange in self._under_way:
+                self._under_way.remove(exchange)
                 self._put(event)
-                then()
 
-
-class _Worker:
-    """Makes one call after the other, over one connection that it keeps."""
-
-    def __init__(self, settings: CloudConfig, machine_id: str, put: Put) -> None:
-        self._url = settings.url
-        self._timeout = settings.timeout_s
-        self._machine_id = machine_id
-        self._put = put
-        self._what = f"the cloud {urlsplit(settings.url).netloc}"
-        self._line = _Line()
-        self._deadline = 0.0
-        self._stopped = False
-        self._session = requests.Session()
-        # Nothing from the environment: a .netrc would take the token's place.
-        self._session.trust_env = False
-        adapter = _Adapter(self._line, self._left)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
-        self._session.headers.update(
-            {
-                "User-Agent": f"arcade-kiosk/{__version__}",
-                "Authorization": f"Bearer {settings.token.get_secret_value()}",
-                "Content-Type": "application/json",
-                "Accept": "application/json",
-                "Accept-Encoding": "identity",
-            }
-        )
-
-    def run(self, calls: queue.SimpleQueue[Call | None]) -> None:
-        """Makes calls until it gets None."""
-        with self._session:
-            while (call := calls.get()) is not None and not self._stopped:
-                self._make(call)
-
-    def stop(self) -> None:
-        """Breaks off the call under way."""
-        self._stopped = True
-        self._line.break_off()
-
-    def _make(self, call: Call) -> None:
-        attempt = _Attempt(self._put)
-        late = NotAnswered(call, f"{self._what} did not answer within {self._timeout:g} s")
-        self._deadline = time.monotonic() + self._timeout
-        # Timeouts of sockets begin anew with each byte: this one does not.
-        alarm = threading.Timer(self._timeout, attempt.tell, (late, self._line.break_off))
-        alarm.daemon = True
-        alarm.start()
+    def _event(self, exchange: _Exchange) -> Answered | NotAnswered:
         try:
-            attempt.tell(self._ask(call))
+            return self._answer(exchange)
+        except _UnusableAnswer as error:
+            reason = f"{self._cloud} {error}"
         except requests.RequestException as error:
-            # At the end of its time a call fails by the alarm or by its socket, whichever is first.
-            over = self._left() <= 0
-            attempt.tell(late if over else NotAnswered(call, self._reason(error)))
-        except Exception as error:  # noqa: BLE001 - a call must come back, its thread must live
+            # At its deadline a call fails by its socket's timeout, or because it was ended.
+            reason = self._reason(error) if exchange.left() > 0 else self._late
+        except Exception as error:  # noqa: BLE001 - each call is reported, and the thread goes on
             # Without the error's text: nobody knows what it quotes.
-            log.error("the call %s failed with %s", call.name, type(error).__name__)
-            reason = f"{self._what} could not be asked ({type(error).__name__})"
-            attempt.tell(NotAnswered(call, reason))
-        finally:
-            alarm.cancel()
-            self._line.let_go()
+            log.error("the call %s failed with %s", exchange.call.name, type(error).__name__)
+            reason = f"{self._cloud} could not be asked ({type(error).__name__})"
+        return NotAnswered(exchange.call, reason)
 
-    def _left(self) -> float:
-        """Seconds until the call under way is given up."""
-        return 0.0 if self._stopped else self._deadline - time.monotonic()
+    def _answer(self, exchange: _Exchange) -> Answered:
+        """Makes a call in up to three tries. Raises what requests does, or _UnusableAnswer.
 
-    def _ask(self, call: Call) -> Answered | NotAnswered:
-        body = json.dumps({"machine_id": self._machine_id, **call.body}).encode()
+        A POST may be repeated: each carries its claim id, or changes nothing.
+        """
+        for pause in (0.0, random.uniform(0.2, 0.5), math.inf):
+            try:
+                status, retry_after, content = self._post(exchange)
+            except requests.ConnectionError as error:
+                if isinstance(error, SSLError) or not self._waited(pause, exchange):
+                    raise
+            else:
+                if status not in _TEMPORARY or not self._waited(max(pause, retry_after), exchange):
+                    return Answered(exchange.call, status, _json_object(status, content))
+        raise AssertionError("an endless pause is not waited for")
+
+    def _waited(self, seconds: float, exchange: _Exchange) -> bool:
+        """Waits before the next try, if there is time for that and no :meth:`stop`."""
+        return seconds < exchange.left() and not self._stopping.wait(seconds)
+
+    def _post(self, exchange: _Exchange) -> tuple[int, float, bytes]:
+        """The answer's status, the seconds it asks to wait before another try, and its body."""
+        left = max(0.001, exchange.left())
         with self._session.post(
-            self._url + call.path,
-            data=body,
-            timeout=(min(_CONNECT_S, self._timeout), self._timeout),
+            self._settings.url + exchange.call.path,
+            data=json.dumps({"machine_id": self._machine_id, **exchange.call.body}).encode(),
+            timeout=(min(_CONNECT_S, left), left),
             stream=True,
             allow_redirects=False,  # the token is for this address only
         ) as response:
             if 300 <= response.status_code < 400:
-                return NotAnswered(
-                    call, f"{self._what} sends us elsewhere: set url in [cloud] to its real address"
-                )
+                raise _UnusableAnswer("sends us elsewhere: set url in [cloud] to its real address")
             content = bytearray()
-            for chunk in response.iter_content(_CHUNK):
+            for chunk in response.iter_content(8192):
                 content += chunk
                 if len(content) > LARGEST_ANSWER:
-                    return NotAnswered(
-                        call, f"{self._what} answered with more than {LARGEST_ANSWER // 1024} KB"
-                    )
-        return self._read(call, response.status_code, bytes(content))
-
-    def _read(self, call: Call, status: int, content: bytes) -> Answered | NotAnswered:
-        try:
-            body = json.loads(content)
-        except (ValueError, RecursionError):
-            return NotAnswered(call, f"{self._what} answered HTTP {status} without JSON")
-        if not isinstance(body, dict):
-            return NotAnswered(call, f"{self._what} answered HTTP {status} without a JSON object")
-        answer: Mapping[str, object] = body
-        return Answered(call, status, answer)
+                    raise _UnusableAnswer(f"answered with more than {LARGEST_ANSWER // 1024} KB")
+        retry_after = response.headers.get("Retry-After", "0")
+        # It may also be a date. Then the answer stands, and the rules ask again later.
+        wait = float(retry_after) if retry_after.isdecimal() else math.inf
+        return response.status_code, wait, bytes(content)
 
     def _reason(self, error: requests.RequestException) -> str:
         """A sentence without the error's own text, which may quote what was sent."""
-        for cause in _causes(error):
+        cause: BaseException | None = error
+        while cause is not None:
+            # Those of requests are OSErrors too, and have the system's own beneath them.
             if isinstance(cause, OSError) and not isinstance(cause, requests.RequestException):
-                return unreachable(self._what, cause)
+                return unreachable(self._cloud, cause)
+            cause = cause.__cause__ or cause.__context__
         if isinstance(error, requests.exceptions.ChunkedEncodingError):
-            return f"{self._what} broke its answer off"
-        return f"{self._what} could not be asked ({type(error).__name__}): check url in [cloud]"
+            return f"{self._cloud} broke its answer off"
+        return f"{self._cloud} could not be asked ({type(error).__name__}): check url in [cloud]"
+
+
+class _UnusableAnswer(Exception):
+    """The cloud answered, but not as it should; the text goes on from "the cloud …"."""
+
+
+def _json_object(status: int, content: bytes) -> Mapping[str, object]:
+    try:
+        body = json.loads(content)
+    except (ValueError, RecursionError):
+        raise _UnusableAnswer(f"answered HTTP {status} without JSON") from None
+    if not isinstance(body, dict):
+        raise _UnusableAnswer(f"answered HTTP {status} without a JSON object")
+    return body
+
+
+@dataclass(eq=False)
+class _Exchange:
+    """A call under way, until ``deadline``, and the socket on which its answer is waited for."""
+
+    call: Call
+    deadline: float
+    socket: socket.socket | None = None
+
+    def left(self) -> float:
+        """Seconds until the deadline."""
+        return self.deadline - time.monotonic()
+
+    def end(self) -> None:
+        """Ends the connection, and with it the wait for the answer; any thread may."""
+        self.deadline = 0.0
+        if self.socket is not None:
+            with suppress(OSError):  # it may be closed already
+                self.socket.shutdown(socket.SHUT_RDWR)
+
+
+# The exchange of the thread that asks: urllib3's connections are not told whom they work for.
+_current: ContextVar[_Exchange] = ContextVar("exchange")
+
+
+class _Connection(HTTPConnection):
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3's own
+        exchange = _current.get()
+        exchange.socket = self.sock
+        if exchange.left() <= 0:
+            raise TimeoutError
+        return super().getresponse()
+
+
+class _TlsConnection(_Connection, HTTPSConnection):
+    """The same with TLS."""
 
 
 class _Adapter(HTTPAdapter):
-    """Connections that ``line`` knows of while they are used, and tries for ``left()`` seconds."""
+    _pool: Any = None  # one, as there is one cloud
 
-    def __init__(self, line: _Line, left: Callable[[], float]) -> None:
-        self._line = line
-        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=_Retries(left))
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _watched_pools(self._line)
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        self._pool = super().get_connection_with_tls_context(*args, **kwargs)
+        self._pool.ConnectionCls = _TlsConnection if self._pool.scheme == "https" else _Connection
+        return self._pool
 
     def close(self) -> None:
-        """Closes the connections too, which urllib3 leaves to the garbage collector."""
-        for key in self.poolmanager.pools.keys():  # noqa: SIM118 - it cannot be iterated
-            self.poolmanager.pools[key].close()
         super().close()
+        if self._pool is not None:
+            self._pool.close()  # urllib3 leaves its connections to the garbage collector
 
 
-def _watched_pools(line: _Line) -> dict[str, type[HTTPConnectionPool]]:
-    """urllib3's pools by scheme, whose connections tell ``line`` of their sockets."""
-
-    class Watched(HTTPConnection):
-        def _new_conn(self) -> socket.socket:
-            connected = super()._new_conn()
-            line.hold(connected)  # before TLS begins, which may be slow too
-            return connected
-
-        def request(self, *args: Any, **kwargs: Any) -> None:
-            if self.sock is not None:  # kept from the call before
-                line.hold(self.sock)
-            super().request(*args, **kwargs)
-
-    class WatchedTls(Watched, HTTPSConnection):
-        """The same with TLS."""
-
-    class Pool(HTTPConnectionPool):
-        ConnectionCls = Watched
-
-    class PoolTls(HTTPSConnectionPool):
-        ConnectionCls = WatchedTls
-
-    return {"http": Pool, "https": PoolTls}
-
-
-class _Retries(Retry):
-    """Two more tries after a failed connection and 502, 503, 504; none that begins too late.
-
-    A POST may be repeated: each carries its claim id, or changes nothing. ``left()`` is how many
-    seconds there are. A ``Retry-After`` that is longer is not waited for.
-    """
-
-    def __init__(self, left: Callable[[], float], **kwargs: Any) -> None:
-        self.left = left
-        defaults: dict[str, Any] = {
-            "total": 2,
-            "other": 0,
-            "allowed_methods": ("POST",),
-            "status_forcelist": (502, 503, 504),
-            "raise_on_status": False,
-            "backoff_factor": 0.1,
-            "backoff_jitter": 0.3,
+def _session(token: str) -> requests.Session:
+    session = requests.Session()
+    # Nothing from the environment: a .netrc would take the token's place.
+    session.trust_env = False
+    adapter = _Adapter(pool_connections=1, pool_maxsize=_AT_ONCE)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    session.headers.update(
+        {
+            "User-Agent": f"arcade-kiosk/{__version__}",
+            "Authorization": f"Bearer {token}",
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
         }
-        super().__init__(**(defaults | kwargs))
-
-    def new(self, **kwargs: Any) -> Self:
-        return super().new(left=self.left, **kwargs)
-
-    def increment(
-        self,
-        method: str | None = None,
-        url: str | None = None,
-        response: BaseHTTPResponse | None = None,
-        error: Exception | None = None,
-        _pool: ConnectionPool | None = None,
-        _stacktrace: TracebackType | None = None,
-    ) -> Self:
-        following = super().increment(method, url, response, error, _pool, _stacktrace)
-        wait = following.get_backoff_time()
-        if response is not None:
-            wait = max(wait, self.get_retry_after(response) or 0.0)
-        if wait >= self.left():
-            late = error or ResponseError("there is no time for another try")
-            raise MaxRetryError(_pool, url or "", late) from error  # type: ignore[arg-type]
-        return following
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and those it stands for, the outermost first. Each library nests in its own way."""
-    seen: set[int] = set()
-    waiting: list[object] = [error]
-    while waiting:
-        found = waiting.pop(0)
-        if isinstance(found, BaseException) and id(found) not in seen:
-            seen.add(id(found))
-            yield found
-            waiting += [getattr(found, "reason", None), *found.args, found.__cause__]
-            waiting.append(found.__context__)
+    )
+    return session

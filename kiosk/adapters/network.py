@@ -1,4 +1,4 @@
-"""Plain words for what goes wrong between this machine and another."""
+"""Sentences for what goes wrong between this machine and another."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTD
 def unreachable(what: str, error: OSError) -> str:
     """A sentence for the operator: why ``what``, for instance ``the cloud``, cannot be reached."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        told = error.verify_message.rstrip(".")
-        clock = "not yet valid" in told or "expired" in told
+        problem = error.verify_message.rstrip(".")
+        clock = "not yet valid" in problem or "expired" in problem
         remedy = "this machine's clock" if clock else "its address and its certificate"
-        return f"{what} cannot be trusted, {told}: check {remedy}"
+        return f"{what} cannot be trusted, {problem}: check {remedy}"
     return f"{what} cannot be reached: {_why(error)}"
 
 

@@ -1,19 +1,13 @@
-"""The cabinet's config file: TOML, read once at start. Wrong files are refused whole.
+"""What the cabinet's config file may say: a frozen model for each section.
 
-A frozen model for each section; its docstrings are the reference, and what a person is told when
-a key is missing. Keys that are not here, wrong types and impossible combinations are all reported
-in one go, with line and key. ``assets/kiosk.example.toml`` shows every key with its default.
+Their docstrings are the reference, and part of the sentence about a key that is missing.
+``assets/kiosk.example.toml`` shows every key with its default.
 """
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
-import json
 import re
-import stat
-import tomllib
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -24,15 +18,9 @@ from pydantic import (
     Field,
     SecretStr,
     StringConstraints,
-    ValidationError,
     ValidationInfo,
     field_validator,
 )
-from pydantic_core import ErrorDetails
-
-from kiosk.errors import KioskError
-
-_REMEDY = "`python -m cloud.admin add` prints one"
 
 _MachineId = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
 _Text = Annotated[str, StringConstraints(min_length=1)]
@@ -41,14 +29,6 @@ _TIME = "([01][0-9]|2[0-3]):[0-5][0-9]"
 _Language = Annotated[
     str, StringConstraints(pattern=r"^(en|es|de|fr|pt|zh|ja|ms)(_[A-Z][A-Za-z]{1,3}){0,2}$")
 ]
-
-
-class ConfigError(KioskError):
-    """The config file cannot be used. ``problems`` has a sentence for each thing to mend."""
-
-    def __init__(self, problems: tuple[str, ...]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
 
 
 class _Section(BaseModel):
@@ -68,7 +48,7 @@ class CabinetConfig(_Section):
     machine_id: _MachineId
     """1 to 64 of a-z A-Z 0-9 _ -, as the cloud knows it"""
 
-    name: _Text = Field(default_factory=lambda known: str(known.get("machine_id", "")))
+    name: _Text = Field(default_factory=lambda data: str(data.get("machine_id", "")))
     """what the marquee says; the machine_id if not said"""
 
     mode: Literal["sell", "free play", "maintenance"] = "sell"
@@ -121,7 +101,7 @@ class BrokerConfig(_Section):
     """whether the connection is encrypted"""
 
     port: int = Field(
-        default_factory=lambda known: 8883 if known.get("tls", True) else 1883,
+        default_factory=lambda data: 8883 if data.get("tls", True) else 1883,
         ge=1,
         le=65535,
     )
@@ -203,7 +183,7 @@ class RelayConfig(_Section):
 
 
 class JournalConfig(_Section):
-    """``[journal]``: the cabinet's own book."""
+    """``[journal]``: the cabinet's own record of its orders and pulses."""
 
     path: _Path = Path("/var/lib/arcade-kiosk/journal.db")
     """the file, in a folder that survives a power cut"""
@@ -272,10 +252,10 @@ class ScreenConfig(_Section):
 
     @field_validator("night_cycle")
     @classmethod
-    def _night_cycle_is_a_time(cls, told: str) -> str:
-        if told and not re.fullmatch(_TIME, told):
+    def _night_cycle_is_a_time(cls, value: str) -> str:
+        if value and not re.fullmatch(_TIME, value):
             raise ValueError('should be a time of the day, as "04:00", or empty')
-        return told
+        return value
 
     @property
     def night_minute(self) -> int | None:
@@ -300,10 +280,10 @@ class SoundConfig(_Section):
 
     @field_validator("quiet_hours")
     @classmethod
-    def _quiet_hours_are_two_times(cls, told: str) -> str:
-        if told and not re.fullmatch(f"{_TIME}-{_TIME}", told):
+    def _quiet_hours_are_two_times(cls, value: str) -> str:
+        if value and not re.fullmatch(f"{_TIME}-{_TIME}", value):
             raise ValueError('should be two times of the day, as "22:00-08:00", or empty')
-        return told
+        return value
 
     @property
     def quiet_minutes(self) -> tuple[int, int] | None:
@@ -353,7 +333,7 @@ class MirrorConfig(_Section):
 
 
 class LogConfig(_Section):
-    """``[log]``: how much is told."""
+    """``[log]``: how much is logged."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     """debug, info, warning or error"""
@@ -374,59 +354,17 @@ class Config(_Section):
     log: LogConfig
 
 
-def load(path: Path) -> Config:
-    """The config in the file ``path``; raises :class:`ConfigError` with all that is wrong."""
-    text = _read(path)
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError((_syntax(path, str(error)),)) from None
-    # A section left out is an empty one, so that each key that it lacks is named.
-    data = {name: {} for name in Config.model_fields} | data
-    try:
-        return Config.model_validate(data)
-    except ValidationError as error:
-        places = dict(_places(text))
-        problems = sorted(
-            (_line(places, detail["loc"]), _sentence(detail))
-            for detail in error.errors(include_url=False)
-            # A default that follows from another key, which is reported itself.
-            if detail["type"] != "default_factory_not_called"
-        )
-        raise ConfigError(
-            tuple(
-                f"{path}:{line}: {told}" if line else f"{path}: {told}" for line, told in problems
-            )
-        ) from None  # pydantic's own text would show values
-
-
-def warnings(path: Path, config: Config) -> tuple[str, ...]:
-    """What an operator should mend, although the kiosk runs: a sentence each."""
-    found = []
-    if path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
-        found.append(
-            f"{path} holds secrets and others on this machine may read it: chmod 600 {path}"
-        )
-    if not config.broker.tls and not is_loopback(config.broker.host):
-        found.append(
-            "the broker's password travels in the clear: set tls = true in [broker], "
-            "or keep the network between them to yourself"
-        )
-    return tuple(found)
-
-
-def summary(config: Config) -> str:
-    """The config with its defaults and without its secrets, a line for each key."""
-    lines = []
-    for name, section in config.model_dump(mode="json").items():
-        lines.append(f"[{name}]")
-        lines += [f"{key} = {value}" for key, value in section.items() if value is not None]
-    return "\n".join(lines)
+def section_model(name: str) -> type[BaseModel]:
+    """The model of the section ``[name]``."""
+    model = Config.model_fields[name].annotation
+    assert isinstance(model, type)
+    assert issubclass(model, BaseModel)
+    return model
 
 
 def keys(section: str) -> dict[str, str]:
     """The keys of a section, each with what it means."""
-    fields = _model(section).model_fields
+    fields = section_model(section).model_fields
     return {key: field.description or "" for key, field in fields.items()}
 
 
@@ -450,120 +388,3 @@ def _minute(time: str) -> int:
     """The minute of the day of a time like 04:00."""
     hours, _, minutes = time.partition(":")
     return int(hours) * 60 + int(minutes)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8")
-    except FileNotFoundError:
-        problem = f"there is no config file {path}: {_REMEDY}"
-    except IsADirectoryError:
-        problem = f"{path} is a folder: name the config file in it"
-    except PermissionError:
-        problem = f"{path} may not be read by this user: make the kiosk's user its owner"
-    except UnicodeDecodeError:
-        problem = f"{path} is not a text file (UTF-8): {_REMEDY}"
-    except OSError as error:
-        problem = f"{path} cannot be read: {error.strerror}"
-    raise ConfigError((problem,))
-
-
-def _syntax(path: Path, told: str) -> str:
-    """tomllib's message, its place in front."""
-    found = re.fullmatch(
-        r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", told, re.DOTALL
-    )
-    if not found:
-        return f"{path}: this is not TOML: {told}"
-    what, line, column = found.groups()
-    place = f":{line}:{column}" if line else ""
-    return f"{path}{place}: this is not TOML: {what[:1].lower()}{what[1:]}"
-
-
-def _places(text: str) -> Iterator[tuple[tuple[str, ...], int]]:
-    """Where sections and keys stand, as far as they are written plainly: (section, key) to line."""
-    section: tuple[str, ...] = ()
-    for number, line in enumerate(text.splitlines(), start=1):
-        if head := re.match(r"""\s*\[\s*["']?([\w-]+)["']?\s*\]""", line):
-            section = (head[1],)
-            yield section, number
-        elif key := re.match(r"""\s*["']?([\w-]+)["']?\s*=""", line):
-            yield (*section, key[1]), number
-        elif dotted := re.match(r"\s*([\w-]+)\s*\.\s*([\w-]+)\s*=", line):
-            yield (*section, dotted[1], dotted[2]), number
-
-
-def _line(places: Mapping[tuple[str, ...], int], loc: tuple[int | str, ...]) -> int:
-    """The line of a key, or else of its section, or 0."""
-    names = tuple(str(part) for part in loc)
-    return places.get(names[:2]) or places.get(names[:1]) or 0
-
-
-def _sentence(detail: ErrorDetails) -> str:
-    """One plain sentence about one problem."""
-    section, *names = (str(part) for part in detail["loc"])
-    if not names:
-        return _section_sentence(section, detail["type"])
-    key = names[0]
-    if detail["type"] == "extra_forbidden":
-        return f"[{section}] has no setting {key}{_meant(key, section)}"
-    return f"[{section}] {key} {_complaint(detail, section, key)}"
-
-
-def _complaint(detail: ErrorDetails, section: str, key: str) -> str:
-    """What is wrong with a key's value; a secret one is not shown."""
-    meaning = keys(section)[key]
-    match detail["type"]:
-        case "missing":
-            return f"is missing: {meaning}"
-        case "string_too_short":
-            return f"is empty: {meaning}"
-        case "value_error":  # our own sentence
-            return detail["msg"].removeprefix("Value error, ")
-        case "string_pattern_mismatch":
-            told = f"should be {meaning}"
-        case _:
-            told = detail["msg"].removeprefix("Input ")
-    if _model(section).model_fields[key].annotation is SecretStr:
-        return told
-    return f"{told}, not {_short(detail['input'])}"
-
-
-def _section_sentence(section: str, kind: str) -> str:
-    if kind != "extra_forbidden":
-        return f"{section} should be a section, [{section}], with keys of its own"
-    homes = [name for name in Config.model_fields if section in _model(name).model_fields]
-    if homes:
-        return f"{section} stands outside its section: put it below [{homes[0]}]"
-    near = difflib.get_close_matches(section, Config.model_fields, n=1)
-    return f"there is no section [{section}]{_did_you_mean(near)}"
-
-
-def _meant(key: str, section: str) -> str:
-    near = difflib.get_close_matches(key, _model(section).model_fields, n=1)
-    homes = [name for name in Config.model_fields if key in _model(name).model_fields]
-    if homes and not near:
-        return f": it belongs below [{homes[0]}]"
-    return _did_you_mean(near)
-
-
-def _did_you_mean(near: list[str]) -> str:
-    return f": did you mean {near[0]}?" if near else ": take it away"
-
-
-def _model(section: str) -> type[BaseModel]:
-    model = Config.model_fields[section].annotation
-    assert isinstance(model, type)
-    assert issubclass(model, BaseModel)
-    return model
-
-
-def _short(value: object) -> str:
-    """A value as the file would write it, cut to what fits a line."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str | int | float):
-        # A JSON string is a TOML string.
-        told = json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)
-        return told if len(told) <= 40 else f"{told[:39]}…"
-    return "a list" if isinstance(value, list) else "something else"

@@ -32,7 +32,7 @@ class Relay(Protocol):
         """Closes the contact: the game's coin line is active."""
 
     def shut_down(self) -> None:
-        """Opens the contact for good and lets go of what the driver holds."""
+        """Opens the contact for good and releases what the driver holds."""
 
 
 def build(settings: RelayConfig, clock: Callable[[], float]) -> Relay:

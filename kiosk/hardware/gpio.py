@@ -16,7 +16,7 @@ from kiosk.hardware import RelayError
 class GpioRelay:
     """The relay at the BCM pin ``pin``, opened as soon as the pin is ours.
 
-    The kernel of a Pi keeps an output as it is when its process dies, so a kiosk that is killed
+    The kernel of a Pi keeps an output as it is when its process ends, so a kiosk that is killed
     within a pulse leaves the relay closed until the next one is made, here or by
     ``kiosk open-relay``. ``devices`` is where the system keeps its GPIO chips.
     """
@@ -25,9 +25,9 @@ class GpioRelay:
         self._pin = pin
         self._closed_level = int(active_high)
         self._open_level = 1 - self._closed_level
-        _refuse_without_chip(devices)
+        _check_chip(devices)
         self._gpio = _import_gpio()
-        with self._failures_named():
+        with self._as_relay_error():
             self._gpio.setwarnings(False)
             self._gpio.setmode(self._gpio.BCM)
             # With its first level, or the pin would be what it was before for a moment.
@@ -51,25 +51,27 @@ class GpioRelay:
         self.open()
 
     def _drive(self, level: int) -> None:
-        with self._failures_named():
+        with self._as_relay_error():
             self._gpio.output(self._pin, level)
 
     @contextmanager
-    def _failures_named(self) -> Iterator[None]:
-        """Makes one known failure of what rpi-lgpio raises: its own types, and several others."""
+    def _as_relay_error(self) -> Iterator[None]:
+        """Turns what rpi-lgpio raises, its own types and several others, into a RelayError."""
         try:
             yield
         except Exception as error:
-            told = str(error).strip("'\"")
+            message = str(error).strip("'\"")
             remedy = (
                 "end the other program that uses it"
-                if "busy" in told.lower()
+                if "busy" in message.lower()
                 else "check the wiring and [relay] pin"
             )
-            raise RelayError(f"the relay at GPIO {self._pin} fails ({told}): {remedy}") from error
+            raise RelayError(
+                f"the relay at GPIO {self._pin} fails ({message}): {remedy}"
+            ) from error
 
 
-def _refuse_without_chip(devices: Path) -> None:
+def _check_chip(devices: Path) -> None:
     """Raises :class:`RelayError` where there is no GPIO chip that we may use."""
     chips = sorted(devices.glob("gpiochip*"))
     if not chips:

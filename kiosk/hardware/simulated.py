@@ -1,4 +1,4 @@
-"""A relay that is not there: it keeps what it was told."""
+"""A relay without hardware: it records its edges."""
 
 from __future__ import annotations
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cloud import dying
 from cloud.adapters.mqtt_publisher import MqttPublisher
 from cloud.adapters.publisher import Publisher
 from cloud.adapters.stripe_gateway import Gateway, StripeGateway
@@ -97,8 +95,6 @@ def build(settings: Settings) -> Cloud:
     """A cloud with the real parts. Nothing is connected before it is needed, but the ledger."""
     ledger = open_ledger(settings.ledger)
     stripe = StripeGateway(settings.stripe_key, settings.stripe_api_base)
-    if fate := dying.fate(os.environ):
-        dying.with_fate(ledger, stripe, fate)
     return Cloud(
         ledger=ledger,
         stripe=stripe,

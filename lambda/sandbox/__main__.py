@@ -11,12 +11,14 @@ import re
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
-from cloud.settings import SettingsError, times_of
+from cloud import wiring
+from cloud.settings import Settings, SettingsError, times_of
+from cloud.wiring import Cloud
 from sandbox.broker import BrokerFailed
 from sandbox.ports import PortTaken
 from sandbox.sandbox_state import DataFolderUnusable
@@ -57,8 +59,10 @@ def parser() -> argparse.ArgumentParser:
     return command_line
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs until SIGINT or SIGTERM; returns the exit status."""
+def main(
+    arguments: Sequence[str] | None = None, build: Callable[[Settings], Cloud] = wiring.build
+) -> int:
+    """Runs until SIGINT or SIGTERM; returns the exit status. ``build`` makes the cloud."""
     options = parser().parse_args(arguments)
     # A signal may come at any time from here on: it is kept until the sandbox is ready to stop.
     stopping: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -79,7 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     mqtt_url=options.mqtt or "",
                     sweep_seconds=options.sweep_seconds,
                     times=times_of(os.environ),
-                )
+                ),
+                build,
             )
             parts.callback(sandbox.stop)
             ready = sandbox.start()

@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import socket
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -23,9 +23,10 @@ from urllib.parse import unquote, urlsplit
 
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
+from cloud import wiring
 from cloud.settings import Settings, Times
 from cloud.stores.base import LedgerUnavailable
-from cloud.wiring import build
+from cloud.wiring import Cloud
 from sandbox import ports, sandbox_state
 from sandbox.broker import Account, EmbeddedBroker
 from sandbox.checkout_adapter import SimulatorCheckout
@@ -71,10 +72,11 @@ class Ready:
 
 
 class Sandbox:
-    """The whole cloud on one machine. ``start`` once, then ``stop``."""
+    """The whole cloud on one machine. ``start`` once, then ``stop``. ``build`` makes the cloud."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, build: Callable[[Settings], Cloud] = wiring.build) -> None:
         self._options = options
+        self._build = build
         self._parts = ExitStack()
 
     def start(self) -> Ready:
@@ -121,7 +123,7 @@ class Sandbox:
             times=options.times,
         )
         with _named_on_failure(options.data / "ledger.db"):
-            cloud = build(settings)
+            cloud = self._build(settings)
         parts.callback(cloud.close)
         with _named_on_failure(options.data / "stripe.db"):
             simulator = StripeSimulator(

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from kiosk.config import schema
-from kiosk.config.schema import Config, ConfigError
+from kiosk.config import loader, schema
+from kiosk.config.errors import ConfigError
+from kiosk.config.schema import Config
 
 EXAMPLE = Path(__file__).parents[2] / "assets" / "kiosk.example.toml"
 TOKEN = "token-0123456789-secret"
@@ -55,7 +56,7 @@ def changed(section: str, line: str) -> str:
 
 def problems(path: Path) -> tuple[str, ...]:
     with pytest.raises(ConfigError) as caught:
-        schema.load(path)
+        loader.load(path)
     assert str(caught.value) == "\n".join(caught.value.problems)
     return caught.value.problems
 
@@ -68,7 +69,7 @@ def only_problem(path: Path) -> str:
 
 
 def test_what_is_not_said_has_its_default(write: Write) -> None:
-    found = schema.load(write(SMALLEST))
+    found = loader.load(write(SMALLEST))
     assert found.cabinet.name == "cab001"
     assert found.cloud.timeout_s == 5.0
     assert found.broker.tls
@@ -96,12 +97,12 @@ def test_what_is_not_said_has_its_default(write: Write) -> None:
 
 
 def test_without_tls_the_port_is_the_plain_one(write: Write) -> None:
-    assert schema.load(write(changed("broker", "tls = false"))).broker.port == 1883
+    assert loader.load(write(changed("broker", "tls = false"))).broker.port == 1883
 
 
 def test_the_example_says_every_key_and_its_default(write: Write) -> None:
     text = EXAMPLE.read_text()
-    example = schema.load(write(text))
+    example = loader.load(write(text))
     shown = dict(re.findall(r"(?m)^# (\w+) = .*?()$", text)) | dict(
         re.findall(r"(?m)^(\w+) = .*?()$", text)
     )
@@ -112,9 +113,9 @@ def test_the_example_says_every_key_and_its_default(write: Write) -> None:
     free = ("ca_file", "record", "width", "height", "logo", "reel")
     spelled = re.sub(rf"(?m)^# (?!{'|'.join(free)})(\w+ = )", r"\1", text)
     assert spelled.count("\n# ") < text.count("\n# ")
-    assert schema.load(write(spelled)) == example
+    assert loader.load(write(spelled)) == example
 
-    smallest = schema.load(write(SMALLEST))
+    smallest = loader.load(write(SMALLEST))
     for name in ("journal", "screen", "sound", "rules", "mirror", "log"):
         assert getattr(example, name) == getattr(smallest, name)
 
@@ -127,7 +128,7 @@ def test_what_has_no_default_to_show_is_shown_as_the_file_may_say_it(
     text = EXAMPLE.read_text().replace("/etc/arcade-kiosk/ca.pem", str(ca_file))
     text = text.replace('driver = "gpio"', 'driver = "simulated"')
     free = r"(?m)^# (ca_file|record|width|height|logo|reel)( = )"
-    found = schema.load(write(re.sub(free, r"\1\2", text)))
+    found = loader.load(write(re.sub(free, r"\1\2", text)))
     assert (found.screen.logo, found.screen.reel) == (
         Path("/etc/arcade-kiosk/logo.png"),
         Path("/etc/arcade-kiosk/reel"),
@@ -144,7 +145,7 @@ def test_the_file_of_cloud_admin_is_understood(write: Write, tmp_path: Path) -> 
         around = cabinet_config.at_broker(
             "mqtt://127.0.0.1:41883", "http://127.0.0.1:8000", "cab001", "a b\\c\"d'é", journal_dir
         )
-        found = schema.load(write(cabinet_config.text("cab001", 'The "Cave"', TOKEN, around)))
+        found = loader.load(write(cabinet_config.text("cab001", 'The "Cave"', TOKEN, around)))
         assert found.cabinet.name == 'The "Cave"'
         assert found.broker.port == 41883
         assert found.broker.password.get_secret_value() == "a b\\c\"d'é"
@@ -310,7 +311,7 @@ def test_a_ca_file_without_tls_is_named(write: Write) -> None:
     "url", ["http://127.0.0.1:8000", "http://localhost:1", "http://[::1]:1/prod", "https://a/b/"]
 )
 def test_an_address_that_is_safe_is_taken_without_its_last_slash(write: Write, url: str) -> None:
-    assert schema.load(write(changed("cloud", f'url = "{url}"'))).cloud.url == url.rstrip("/")
+    assert loader.load(write(changed("cloud", f'url = "{url}"'))).cloud.url == url.rstrip("/")
 
 
 @pytest.mark.parametrize(
@@ -325,7 +326,7 @@ def test_an_address_that_is_safe_is_taken_without_its_last_slash(write: Write, u
 def test_the_mirror_listens_where_it_is_told(
     write: Write, listen: str, address: tuple[str, int] | None
 ) -> None:
-    assert schema.load(write(changed("mirror", f'listen = "{listen}"'))).mirror.address == address
+    assert loader.load(write(changed("mirror", f'listen = "{listen}"'))).mirror.address == address
 
 
 @pytest.mark.parametrize(
@@ -344,15 +345,15 @@ def test_the_mirror_listens_where_it_is_told(
 )
 def test_no_error_shows_a_secret(write: Write, section: str, line: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        schema.load(write(changed(section, line)))
+        loader.load(write(changed(section, line)))
     told = f"{caught.value}{caught.value!r}{caught.value.__cause__!r}"
     assert "5e11a" not in told
     assert TOKEN not in told
 
 
 def test_neither_the_summary_nor_a_print_shows_a_secret(write: Write) -> None:
-    found = schema.load(write(SMALLEST))
-    told = schema.summary(found) + repr(found) + str(found)
+    found = loader.load(write(SMALLEST))
+    told = loader.summary(found) + repr(found) + str(found)
     assert TOKEN not in told
     assert "pass-the-word" not in told
     assert "token = **********" in told
@@ -360,7 +361,7 @@ def test_neither_the_summary_nor_a_print_shows_a_secret(write: Write) -> None:
 
 
 def test_a_config_does_not_change(write: Write) -> None:
-    found = schema.load(write(SMALLEST))
+    found = loader.load(write(SMALLEST))
     with pytest.raises(ValidationError, match="frozen"):
         found.relay.on_ms = 1000
 
@@ -413,20 +414,20 @@ def test_what_is_no_toml_is_told_with_its_place(write: Write, text: str, told: s
 
 def test_a_file_that_others_may_read_is_a_warning(write: Write) -> None:
     path = write(SMALLEST)
-    found = schema.load(path)
-    assert schema.warnings(path, found) == ()
+    found = loader.load(path)
+    assert loader.warnings(path, found) == ()
     for mode in (0o640, 0o604):
         path.chmod(mode)
-        (warning,) = schema.warnings(path, found)
+        (warning,) = loader.warnings(path, found)
         assert warning.endswith(f"chmod 600 {path}")
 
 
 def test_a_password_in_the_clear_is_a_warning(write: Write) -> None:
     path = write(changed("broker", "tls = false"))
-    (warning,) = schema.warnings(path, schema.load(path))
+    (warning,) = loader.warnings(path, loader.load(path))
     assert "the broker's password travels in the clear" in warning
     path = write(path.read_text().replace("mqtt.example.com", "127.0.0.1"))
-    assert schema.warnings(path, schema.load(path)) == ()
+    assert loader.warnings(path, loader.load(path)) == ()
 
 
 @pytest.mark.parametrize("section", Config.model_fields)

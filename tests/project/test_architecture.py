@@ -43,7 +43,7 @@ PLACES = {
     "aws_lambda_powertools": {"lambda/cloud/http/api.py"},
     "babel": {"kiosk/display/catalogue.py", "kiosk/display/money.py"},
     "paho": {"kiosk/adapters/broker.py", "lambda/cloud/adapters/mqtt_publisher.py"},
-    "pydantic": {"kiosk/config/schema.py", "kiosk/display/theme.py"},
+    "pydantic": {"kiosk/config/", "kiosk/display/theme.py"},
     "pygame": {"kiosk/display/"},
     "requests": {"kiosk/adapters/cloud_client.py"},
     "segno": {"kiosk/display/qr.py"},

@@ -69,11 +69,12 @@ class Hall:
         self.ready: dict[str, str] = {}
         self.kiosks: list[Child] = []
 
-    def open(self, environment: dict[str, str] | None = None) -> None:
+    def open(self, environment: dict[str, str] | None = None, fail_point: str = "") -> None:
         """Starts the sandbox; the second time it is where it was."""
+        program = ["-m", "tests.faults.cloud", fail_point] if fail_point else ["-m", "sandbox"]
         self.sandbox = Child(
             "sandbox",
-            ["-m", "sandbox", "--data", str(self.data), "--sweep-seconds", "1"],
+            [*program, "--data", str(self.data), "--sweep-seconds", "1"],
             verbose=False,
             environment=environment,
         )
@@ -107,13 +108,15 @@ class Hall:
         journal = self.data / f"{machine_id}.db"
         return Cabinet(machine_id, config, record, journal, f"http://{mirror}")
 
-    def kiosk(self, cabinet: Cabinet, dies_at: str = "") -> Child:
+    def kiosk(self, cabinet: Cabinet, fail_point: str = "") -> Child:
         """Starts a cabinet's kiosk."""
+        config = str(cabinet.config)
         child = Child(
             f"kiosk {cabinet.machine_id}",
-            ["-m", "kiosk", "run", "--config", str(cabinet.config)],
+            ["-m", "tests.faults.kiosk", fail_point, config]
+            if fail_point
+            else ["-m", "kiosk", "run", "--config", config],
             verbose=False,
-            environment={"ARCADE_KIOSK_DIES_AT": dies_at},
         )
         self.kiosks.append(child)
         return child

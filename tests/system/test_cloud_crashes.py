@@ -26,8 +26,8 @@ def hall(tmp_path: Path) -> Iterator[Hall]:
     made.close()
 
 
-def die_and_come_back(hall: Hall) -> None:
-    """Waits for the planned death, and starts the sandbox again, with nothing planned."""
+def restart_after_the_kill(hall: Hall) -> None:
+    """Waits until the cloud is killed, and starts the sandbox again, without a fail point."""
     assert hall.sandbox
     assert hall.sandbox.ended(20) == -signal.SIGKILL
     hall.sandbox.stop()
@@ -36,11 +36,11 @@ def die_and_come_back(hall: Hall) -> None:
 
 @pytest.mark.parametrize("point", SERVED)
 def test_an_order_is_served_and_charged_once(hall: Hall, point: str) -> None:
-    hall.open({"ARCADE_CLOUD_DIES_AT": point, "ORDER_DEADLINE_SECONDS": "60"})
+    hall.open({"ORDER_DEADLINE_SECONDS": "60"}, fail_point=point)
     cabinet = hall.add("cab001", "\n[rules]\nask_s = 1\n")
     hall.kiosk(cabinet)
     order_id = hall.pay(cabinet, 2)
-    die_and_come_back(hall)
+    restart_after_the_kill(hall)
     order = hall.finished(order_id)
     assert (order.state, order.pulsed, order.charged) == (OrderState.SETTLED, 2, 200)
     assert cabinet.closings() == 2
@@ -49,14 +49,14 @@ def test_an_order_is_served_and_charged_once(hall: Hall, point: str) -> None:
 
 @pytest.mark.parametrize("point", RELEASED)
 def test_an_order_that_nobody_claims_goes_back_once(hall: Hall, point: str) -> None:
-    hall.open({"ARCADE_CLOUD_DIES_AT": point, "ORDER_DEADLINE_SECONDS": "1"})
+    hall.open({"ORDER_DEADLINE_SECONDS": "1"}, fail_point=point)
     cabinet = hall.add("cab001")
     kiosk = hall.kiosk(cabinet)
     until(lambda: cabinet.shows("ready"), "the code")
     kiosk.stop()
     # The kiosk is off and the link is on a photo: the link stays on until the cabinet is missed.
     order_id = hall.pay_at(hall.link_of("cab001"), 2)
-    die_and_come_back(hall)
+    restart_after_the_kill(hall)
     order = hall.finished(order_id)
     assert (order.state, order.charged) == (OrderState.RELEASED, 0)
     assert cabinet.closings() == 0

@@ -51,8 +51,8 @@ def lines(journal: Path, order_id: str) -> list[str]:
 
 @pytest.mark.parametrize("point", POINTS)
 def test_a_kill_charges_for_what_was_given(hall: Hall, cabinet: Cabinet, point: str) -> None:
-    fallen = cabinet.closings()
-    first = hall.kiosk(cabinet, dies_at=point)
+    closings_before = cabinet.closings()
+    first = hall.kiosk(cabinet, fail_point=point)
     order_id = hall.pay(cabinet, PLAYS)
     assert first.ended(20) == -signal.SIGKILL
     first.stop()
@@ -60,11 +60,11 @@ def test_a_kill_charges_for_what_was_given(hall: Hall, cabinet: Cabinet, point: 
     order = hall.finished(order_id)
     until(lambda: Kind.SETTLED.value in lines(cabinet.journal, order_id), "the journal's last line")
     second.stop()
-    told = lines(cabinet.journal, order_id)
-    begun, over = told.count(Kind.PULSE_BEGINS.value), told.count(Kind.PULSE_OVER.value)
-    fallen = cabinet.closings() - fallen
+    kinds = lines(cabinet.journal, order_id)
+    begun, over = kinds.count(Kind.PULSE_BEGINS.value), kinds.count(Kind.PULSE_OVER.value)
+    coins = cabinet.closings() - closings_before
     assert order.state is OrderState.SETTLED
-    assert over <= fallen <= begun <= PLAYS
+    assert over <= coins <= begun <= PLAYS
     assert begun - over <= 1
     assert (order.pulsed, order.charged) == (over, 100 * over)
     assert hall.charged(order_id) == 100 * over

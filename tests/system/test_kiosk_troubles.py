@@ -213,7 +213,7 @@ def test_a_journal_damaged_in_the_middle_of_an_order_costs_the_player_nothing(
     hall.open()
     try:
         cabinet = hall.add("cab001", more="[rules]\nresume_window_s = 1.0\nheartbeat_s = 10\n")
-        first = hall.kiosk(cabinet, dies_at="close-after:2")
+        first = hall.kiosk(cabinet, fail_point="close-after:2")
         order_id = hall.pay(cabinet, 3)
         first.ended(20)
         first.stop()

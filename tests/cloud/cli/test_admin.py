@@ -16,7 +16,7 @@ from cloud.core.orders import OrderState
 from cloud.core.prices import Bonus, PriceList
 from cloud.http.cabinet_auth import digest
 from cloud.stores.sqlite import SqliteLedger
-from kiosk.config import schema
+from kiosk.config import loader
 from tests.cloud.stores.test_stores import ORDER
 from tests.cloud.test_settings import GOOD
 
@@ -53,7 +53,7 @@ def test_add_prints_a_config_file_that_the_kiosk_takes(
     file = data / "cab001.toml"
     file.write_text(capsys.readouterr().out)
     file.chmod(0o600)
-    read = schema.load(file)
+    read = loader.load(file)
     assert read.cabinet.name == 'The "Big" One'
     assert read.cloud.url == "http://127.0.0.1:9"
     assert read.broker.password.get_secret_value() == "hush"

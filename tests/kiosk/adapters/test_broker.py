@@ -526,8 +526,8 @@ def test_what_is_no_mqtt_ends_the_connection_and_not_the_thread(
     answer: bytes,
     told: str,
 ) -> None:
-    monkeypatch.setattr("kiosk.adapters.broker._ANSWER_S", 0.1)
-    monkeypatch.setattr("kiosk.adapters.broker._LOOK_S", 0.02)
+    monkeypatch.setattr("kiosk.adapters.broker._HANDSHAKE_S", 0.1)
+    monkeypatch.setattr("kiosk.adapters.broker._KEEPALIVE_CHECK_S", 0.02)
     babbling = script(answer)
     connect(babbling.port)
     assert ear.down() == f"the broker 127.0.0.1:{babbling.port} {told}"
@@ -556,8 +556,8 @@ def test_a_broker_that_says_nothing_is_left_after_a_while(
     monkeypatch: pytest.MonkeyPatch,
     answers: tuple[bytes, ...],
 ) -> None:
-    monkeypatch.setattr("kiosk.adapters.broker._ANSWER_S", 0.1)
-    monkeypatch.setattr("kiosk.adapters.broker._LOOK_S", 0.02)
+    monkeypatch.setattr("kiosk.adapters.broker._HANDSHAKE_S", 0.1)
+    monkeypatch.setattr("kiosk.adapters.broker._KEEPALIVE_CHECK_S", 0.02)
     silent = script(*answers)
     connect(silent.port)
     where = f"127.0.0.1:{silent.port}"
@@ -762,7 +762,7 @@ def test_over_tls_what_comes_together_is_told_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # In one TLS record: what is decrypted already makes no socket readable.
-    monkeypatch.setattr("kiosk.adapters.broker._LOOK_S", 60.0)
+    monkeypatch.setattr("kiosk.adapters.broker._KEEPALIVE_CHECK_S", 60.0)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(secure_directory / "server.pem", secure_directory / "server.key")
     sending = script(

@@ -135,6 +135,7 @@ def client(heard: queue.SimpleQueue[Event], cloud: Cloud) -> Iterator[Callable[.
                 {"url": url, "token": TOKEN, "timeout_s": timeout_s}
             )
             made = CloudClient(settings, "cab001", heard.put)
+            made.start()
             stack.callback(made.stop)
             return made
 
@@ -223,10 +224,11 @@ def test_a_connection_that_broke_is_tried_again(
     assert first.body == second.body
 
 
+@pytest.mark.parametrize("wait", ["3600", "Wed, 21 Oct 2099 07:28:00 GMT", "soon"])
 def test_a_wait_that_the_server_asks_for_is_not_waited_for_beyond_the_time(
-    cloud: Cloud, client: Callable[..., CloudClient], heard: queue.SimpleQueue[Event]
+    cloud: Cloud, client: Callable[..., CloudClient], heard: queue.SimpleQueue[Event], wait: str
 ) -> None:
-    cloud.answers = [answer(503, b'{"error": "later"}', "Retry-After: 3600")]
+    cloud.answers = [answer(503, b'{"error": "later"}', f"Retry-After: {wait}")]
     client().send(CLAIM)
     assert only(heard) == Answered(CLAIM, 503, {"error": "later"})
     assert cloud.times_asked() == 1
@@ -373,7 +375,7 @@ def test_a_connection_is_kept_for_the_next_call(
     for _ in range(9):
         asking.send(CLAIM)
         heard.get(timeout=WAIT_S)
-    assert len({cloud.asked.get().peer for _ in range(9)}) <= 3  # one for each thread
+    assert len({cloud.asked.get().peer for _ in range(9)}) == 1  # whichever thread makes a call
 
 
 def test_each_call_comes_back_once(
@@ -409,6 +411,28 @@ def test_a_name_that_nobody_knows_is_named(
     assert reason(heard) == (
         "the cloud cloud.invalid cannot be reached: its name is unknown here, check the network"
     )
+
+
+def test_a_call_ends_in_its_time_however_slowly_its_name_is_looked_up(
+    client: Callable[..., CloudClient],
+    heard: queue.SimpleQueue[Event],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = threading.Event()
+
+    def slow(*_args: object, **_more: object) -> None:
+        found.wait(WAIT_S)
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    asking = client(url="https://cloud.invalid", timeout_s=0.5)
+    began = time.monotonic()
+    asking.send(CLAIM)
+    assert reason(heard) == "the cloud cloud.invalid did not answer within 0.5 s"
+    assert time.monotonic() - began < 1.5
+    found.set()
+    asking.stop()
+    assert heard.empty()
 
 
 def test_a_body_that_is_no_json_comes_back_as_any_other_call(

@@ -314,7 +314,7 @@ def test_the_config_names_the_driver(tmp_path: Path) -> None:
 def test_the_gpio_driver_gets_its_pin_and_its_polarity(
     gpio: Gpio, devices: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kiosk.hardware.gpio._refuse_without_chip", lambda _devices: None)
+    monkeypatch.setattr("kiosk.hardware.gpio._check_chip", lambda _devices: None)
     settings = RelayConfig(driver="gpio", pin=22, active_high=False)
     assert isinstance(hardware.build(settings, lambda: 0.0), GpioRelay)
     assert gpio.calls[-1] == ("output", 22, 1)
