@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import asdict
 from functools import cache
 from typing import Any
 
@@ -21,11 +20,11 @@ def _cloud() -> Cloud:
     return build(from_environment(os.environ))
 
 
-def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handle(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Answers an API Gateway HTTP API event."""
-    return _cloud().handler(event, context)
+    return _cloud().api.handle(event)
 
 
 def sweep(_event: dict[str, Any], _context: Any) -> dict[str, int]:
     """Runs one sweep for EventBridge's schedule; the answer is for Lambda's log."""
-    return asdict(_cloud().sweep())
+    return vars(_cloud().sweep())

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from cloud import dying
 from cloud.adapters.mqtt_publisher import MqttPublisher
@@ -54,7 +53,7 @@ class Cloud:
         self.reconciliation = Reconciliation(
             ledger, stripe, stripe_events, settlement, refunds, clock
         )
-        self._api = Api(
+        self.api = Api(
             ledger=ledger,
             stripe_events=stripe_events,
             claims=Claims(ledger, settlement, clock),
@@ -74,10 +73,6 @@ class Cloud:
             clock,
         )
 
-    def handler(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
-        """Answers one call, as API Gateway hands it to Lambda."""
-        return self._api.handle(event, context)
-
     def sweep(self) -> Swept:
         """Finishes what was left in between; to be called about once a minute."""
         return self._sweep.run()
@@ -94,7 +89,9 @@ def open_ledger(address: str) -> Ledger:
 
 
 def build(settings: Settings) -> Cloud:
-    """A cloud with the real parts. Nothing is connected before it is needed, but the ledger."""
+    """A cloud with the real parts. But for the ledger, nothing is connected before it is used, nor
+    is its library imported.
+    """
     ledger = open_ledger(settings.ledger)
     stripe = StripeGateway(settings.stripe_key, settings.stripe_api_base)
     if fate := dying.fate(os.environ):

@@ -133,7 +133,10 @@ class Sandbox:
             )
         parts.callback(standin.stop)
         page = create_page(StandinTill(standin.checkout))
-        everything = DispatcherMiddleware(lambda_app(cloud.handler), {"/pay": page})
+        gateway = lambda_app(
+            lambda event, _context: cloud.api.handle(event), routes=cloud.api.routes
+        )
+        everything = DispatcherMiddleware(gateway, {"/pay": page})
         for part in (
             HttpServer(create_app(standin), stripe, THREADS),
             HttpServer(everything, api, THREADS),

@@ -5,17 +5,15 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import logging
-import os
 import secrets
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import Protocol
 
 from cloud.adapters.stripe_gateway import StripeRefused, StripeUnavailable
 from cloud.cli import cabinet_config
@@ -23,14 +21,27 @@ from cloud.core import money
 from cloud.core.cabinets import MACHINE_ID, Cabinet
 from cloud.core.prices import Bonus, PriceList, mistakes
 from cloud.core.reconciliation import Repair
-from cloud.http import cabinet_auth
-from cloud.settings import Settings, SettingsError, from_environment
-from cloud.stores.base import LedgerUnavailable
-from cloud.wiring import Cloud, build
+from cloud.services import cabinet_tokens
+from cloud.services.cabinet_messages import CabinetMessages
+from cloud.services.payment_links import PaymentLinks
+from cloud.services.reconciliation import Reconciliation
+from cloud.services.releases import Releases
+from cloud.settings import Settings
+from cloud.stores.base import Ledger, LedgerUnavailable
 
 
 class AdminError(Exception):
     """A sentence for the operator."""
+
+
+class Services(Protocol):
+    """The parts of the cloud that the commands use."""
+
+    ledger: Ledger
+    links: PaymentLinks
+    releases: Releases
+    reconciliation: Reconciliation
+    cabinet_messages: CabinetMessages
 
 
 class Admin:
@@ -38,11 +49,11 @@ class Admin:
 
     def __init__(
         self,
-        cloud: Cloud,
+        cloud: Services,
         settings: Settings,
         sandbox: dict[str, str],
         data: Path | None,
-    ):
+    ) -> None:
         self._cloud = cloud
         self._ledger = cloud.ledger
         self._settings = settings
@@ -55,7 +66,7 @@ class Admin:
             raise AdminError(
                 f"{args.machine_id!r} cannot name a cabinet: take 1 to 64 of a-z A-Z 0-9 _ -"
             )
-        token, digest = cabinet_auth.new(args.machine_id)
+        token, digest = cabinet_tokens.new(args.machine_id)
         name = args.name or args.machine_id
         prices = _prices(PriceList(100, "USD"), args)
         cabinet = Cabinet(args.machine_id, name, digest, prices)
@@ -72,7 +83,7 @@ class Admin:
     def token(self, args: argparse.Namespace) -> None:
         """Makes a new token; the old one is worth nothing from now on."""
         cabinet = self._cabinet(args.machine_id)
-        token, digest = cabinet_auth.new(cabinet.machine_id)
+        token, digest = cabinet_tokens.new(cabinet.machine_id)
         self._replace(cabinet, replace(cabinet, token_hash=digest, version=cabinet.version + 1))
         self._print_config(cabinet, token)
 
@@ -303,7 +314,7 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _sandbox_of(data: Path) -> tuple[Settings, dict[str, str]]:
+def sandbox_of(data: Path) -> tuple[Settings, dict[str, str]]:
     """The settings of the sandbox whose folder is ``data``."""
     try:
         told: dict[str, str] = json.loads((data / "sandbox.json").read_text())
@@ -323,32 +334,3 @@ def _sandbox_of(data: Path) -> tuple[Settings, dict[str, str]]:
             f"{data} is not a sandbox's folder: start `python -m sandbox --data {data}` first"
         ) from error
     return settings, told
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command; returns the exit status."""
-    args = parser().parse_args(argv)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    try:
-        if args.data:
-            settings, sandbox = _sandbox_of(args.data.resolve())
-        else:
-            settings, sandbox = from_environment(os.environ), {}
-        cloud = build(settings)
-        try:
-            admin = Admin(cloud, settings, sandbox, args.data and args.data.resolve())
-            getattr(admin, args.command)(args)
-        finally:
-            cloud.close()
-    except (
-        AdminError,
-        SettingsError,
-        LedgerUnavailable,
-        StripeUnavailable,
-        StripeRefused,
-    ) as error:
-        if args.debug:
-            raise
-        print(error, file=sys.stderr)
-        return 1
-    return 0
