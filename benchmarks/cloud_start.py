@@ -90,12 +90,14 @@ def _start(handler: str, event: dict[str, Any], environment: dict[str, str]) -> 
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        answer = runtime.answer()
-        wall = time.perf_counter() - begun
-        process.kill()
-        # Popen does not tell what a process used; it is told here that there is none left.
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        try:
+            answer = runtime.answer()
+            wall = time.perf_counter() - begun
+        finally:
+            process.kill()
+            # wait4 says what the process used, which Popen does not.
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
     if answer["statusCode"] != 200:
         raise RuntimeError(f"{handler} answered {answer}")
     return Start(wall, used.ru_utime + used.ru_stime)

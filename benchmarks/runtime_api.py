@@ -39,7 +39,10 @@ class RuntimeApi:
 
     def answer(self) -> dict[str, Any]:
         """Serves until the process has answered, and returns the answer."""
+        end = time.monotonic() + PATIENCE
         while self._answers.empty():
+            if time.monotonic() > end:
+                raise TimeoutError(f"the handler gave no answer within {PATIENCE:.0f} s")
             self._server.handle_request()
         path, body = self._answers.get()
         if not path.endswith("/response"):

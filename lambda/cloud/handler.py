@@ -1,6 +1,6 @@
 """What Lambda calls: ``cloud.handler.handle`` for HTTP, ``cloud.handler.sweep`` every minute.
 
-The cloud is built at the first call, and kept while this Lambda machine lives.
+The cloud is built at the first call, and kept as long as this Lambda environment is.
 """
 
 from __future__ import annotations

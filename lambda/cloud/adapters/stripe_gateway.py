@@ -241,11 +241,11 @@ class StripeGateway:
         """Every object of a list, page by page."""
         return list(self._ask(lambda: list(call(asked).auto_paging_iter())))
 
-    def _ask(self, call: Callable[..., Any], *words: Any) -> Any:
+    def _ask(self, call: Callable[..., Any], *arguments: Any) -> Any:
         import stripe
 
         try:
-            return call(*words)
+            return call(*arguments)
         except (stripe.APIConnectionError, stripe.RateLimitError) as error:
             raise StripeUnavailable(f"Stripe does not answer ({type(error).__name__})") from error
         except stripe.StripeError as error:

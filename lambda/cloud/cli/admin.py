@@ -81,7 +81,7 @@ class Admin:
         self._print_config(cabinet, token)
 
     def token(self, args: argparse.Namespace) -> None:
-        """Makes a new token; the old one is worth nothing from now on."""
+        """Replaces a cabinet's token and prints its config file; the old token stops working."""
         cabinet = self._cabinet(args.machine_id)
         token, digest = cabinet_tokens.new(cabinet.machine_id)
         self._replace(cabinet, replace(cabinet, token_hash=digest, version=cabinet.version + 1))
@@ -106,7 +106,7 @@ class Admin:
         print(f"{cabinet.machine_id} is removed: its token is void and its link is off")
 
     def list(self, _args: argparse.Namespace) -> None:
-        """Lists the cabinets and what they last said."""
+        """Lists the cabinets and their last heartbeats."""
         for cabinet in self._ledger.cabinets():
             if cabinet.removed:
                 continue
@@ -131,7 +131,7 @@ class Admin:
             )
 
     def problems(self, _args: argparse.Namespace) -> None:
-        """Lists what an operator should look at."""
+        """Lists what needs an operator's attention."""
         for cabinet in self._ledger.cabinets():
             seen = self._ledger.presence(cabinet.machine_id)
             for problem in seen.problems if seen and not cabinet.removed else ():
@@ -141,7 +141,7 @@ class Admin:
             print(f"{at}  {incident.machine_id or '-'}  {incident.order_id}  {incident.text}")
 
     def release(self, args: argparse.Namespace) -> None:
-        """Gives the money of an open order back now."""
+        """Releases an open order now: its player is not charged."""
         order = self._ledger.order(args.order_id)
         if order is None:
             raise AdminError(f"there is no order {args.order_id}")
@@ -149,7 +149,7 @@ class Admin:
         print(f"{done.order_id} is {done.state.value}")
 
     def reconcile(self, args: argparse.Namespace) -> None:
-        """Compares Stripe, the ledger and the cabinets' journals, and lists what does not agree."""
+        """Compares Stripe, the ledger and the cabinets' journals, and lists the differences."""
         books = self._cloud.reconciliation
         since = time.time() - args.days * 86400
         found = books.compare(since)
@@ -175,14 +175,14 @@ class Admin:
         for kind, count in sorted(Counter(e.type for e in books.undelivered(since)).items()):
             print(f"never delivered: {count} × {kind}; look at the webhooks in Stripe's dashboard")
         for tally in books.tallies(since):
-            told = f"{tally.machine_id}  {tally.orders} orders, charged "
-            told += money.text(tally.charged, tally.currency)
+            summary = f"{tally.machine_id}  {tally.orders} orders, charged "
+            summary += money.text(tally.charged, tally.currency)
             if tally.refunds:
                 back = money.text(tally.refunded, tally.currency)
-                told += f", {tally.refunds} refunded by hand ({back})"
+                summary += f", {tally.refunds} refunded by hand ({back})"
             if tally.disputes:
-                told += f", {tally.disputes} disputed"
-            print(told)
+                summary += f", {tally.disputes} disputed"
+            print(summary)
         if left:
             raise AdminError(f"{left} of {len(found)} exceptions are left")
         print(f"the books agree ({len(found)} exceptions repaired)" if found else "the books agree")
@@ -246,7 +246,7 @@ def _prices(before: PriceList, args: argparse.Namespace) -> PriceList:
 
 
 def _rows(file: str) -> list[dict[str, str]]:
-    """A cabinet's book, as ``kiosk ledger --csv`` printed it."""
+    """A cabinet's orders, as ``kiosk ledger --csv`` printed it."""
     try:
         with Path(file).open(newline="") as text:
             rows = list(csv.DictReader(text))
@@ -266,23 +266,27 @@ def _bonus(text: str) -> Bonus:
 
 
 def _price_text(prices: PriceList) -> str:
-    told = f"{money.text(prices.amount, prices.currency)} a play"
+    terms = f"{money.text(prices.amount, prices.currency)} a play"
     for bonus in prices.bonuses:
-        told += f", {bonus.quantity} get {bonus.credits}"
-    return told
+        terms += f", {bonus.quantity} get {bonus.credits}"
+    return terms
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line, for ``main`` and for the test of the documentation."""
     top = argparse.ArgumentParser(prog="python -m cloud.admin", description=__doc__)
-    top.add_argument("--data", type=Path, help="a sandbox's folder; without it, the environment")
+    top.add_argument(
+        "--data",
+        type=Path,
+        help="the folder of a sandbox to work on; without it, the environment says which cloud",
+    )
     top.add_argument("--debug", action="store_true", help="show tracebacks")
     commands = top.add_subparsers(dest="command", required=True)
 
-    def command(name: str, *words: str) -> argparse.ArgumentParser:
+    def command(name: str, *arguments: str) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=str(getattr(Admin, name).__doc__))
-        for word in words:
-            made.add_argument(word)
+        for argument in arguments:
+            made.add_argument(argument)
         return made
 
     for name in ("add", "price"):
@@ -309,7 +313,7 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="MACHINE_ID=FILE",
-        help="compare a cabinet's book too, as `kiosk ledger --csv` printed it",
+        help="compare a cabinet's journal too, as `kiosk ledger --csv` printed it",
     )
     return top
 
@@ -317,20 +321,20 @@ def parser() -> argparse.ArgumentParser:
 def sandbox_of(data: Path) -> tuple[Settings, dict[str, str]]:
     """The settings of the sandbox whose folder is ``data``."""
     try:
-        told: dict[str, str] = json.loads((data / "sandbox.json").read_text())
-        mqtt_url = told.get("mqtt_url") or (
-            f"mqtt://{told['mqtt_username']}:{told['mqtt_password']}@{told['mqtt']}"
+        state: dict[str, str] = json.loads((data / "sandbox.json").read_text())
+        mqtt_url = state.get("mqtt_url") or (
+            f"mqtt://{state['mqtt_username']}:{state['mqtt_password']}@{state['mqtt']}"
         )
         settings = Settings(
             ledger=f"sqlite:///{data / 'ledger.db'}",
-            stripe_key=told["stripe_key"],
-            stripe_api_base=told["stripe"],
-            webhook_secret=told["webhook_secret"],
+            stripe_key=state["stripe_key"],
+            stripe_api_base=state["stripe"],
+            webhook_secret=state["webhook_secret"],
             mqtt_url=mqtt_url,
-            public_url=told.get("public_url", told["api"]),
+            public_url=state.get("public_url", state["api"]),
         )
     except (OSError, ValueError, KeyError) as error:
         raise AdminError(
             f"{data} is not a sandbox's folder: start `python -m sandbox --data {data}` first"
         ) from error
-    return settings, told
+    return settings, state

@@ -1,4 +1,4 @@
-"""Tells whether a webhook's body was signed by Stripe with our secret, a moment ago.
+"""Checks that Stripe signed a webhook's body with our secret, and recently.
 
 The signature is the library's business (``stripe.WebhookSignature``); the age is ours, by our clock
 and in both directions: the library lets timestamps of the future pass, and a signature made for
