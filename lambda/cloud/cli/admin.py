@@ -1,4 +1,4 @@
-"""The operator's commands: cabinets, prices, tokens, orders. ``python -m cloud.admin --help``."""
+"""The operator's commands on cabinets, prices, tokens and orders, for ``python -m cloud.admin``."""
 
 from __future__ import annotations
 
@@ -274,7 +274,10 @@ def _price_text(prices: PriceList) -> str:
 
 def parser() -> argparse.ArgumentParser:
     """The command line, for ``main`` and for the test of the documentation."""
-    top = argparse.ArgumentParser(prog="python -m cloud.admin", description=__doc__)
+    top = argparse.ArgumentParser(
+        prog="python -m cloud.admin",
+        description="Manages the cloud's cabinets, their prices, tokens and orders.",
+    )
     top.add_argument(
         "--data",
         type=Path,
