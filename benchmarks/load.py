@@ -28,7 +28,7 @@ from benchmarks.rows import Row, spread
 from cloud.core.cabinets import Cabinet
 from cloud.core.orders import FINISHED, Order, OrderState
 from cloud.core.prices import PriceList
-from cloud.http import cabinet_auth
+from cloud.services import cabinet_tokens
 from cloud.stores.sqlite import SqliteLedger
 from demo import player
 from demo.processes import Child
@@ -145,7 +145,7 @@ class _Hall:
         with contextlib.closing(SqliteLedger(self.data / "ledger.db")) as ledger:
             for number in range(1, count + 1):
                 machine_id = f"cab{number:04}"
-                known[machine_id], digest = cabinet_auth.new(machine_id)
+                known[machine_id], digest = cabinet_tokens.new(machine_id)
                 ledger.insert(Cabinet(machine_id, machine_id, digest, PriceList(100, "USD")))
         return known
 

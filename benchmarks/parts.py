@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from cloud.cli import admin
+from cloud import admin
 from kiosk.adapters import clock
 from kiosk.adapters.broker import Broker
 from kiosk.adapters.cloud_client import CloudClient

@@ -1,10 +1,47 @@
-"""What ``python -m cloud.admin`` runs: the operator's commands of :mod:`cloud.cli.admin`."""
+"""What ``python -m cloud.admin`` runs: one of the operator's commands."""
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
+from collections.abc import Sequence
 
-from cloud.cli.admin import main
+from cloud.adapters.stripe_gateway import StripeRefused, StripeUnavailable
+from cloud.cli.admin import Admin, AdminError, parser, sandbox_of
+from cloud.settings import SettingsError, from_environment
+from cloud.stores.base import LedgerUnavailable
+from cloud.wiring import build
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit status."""
+    args = parser().parse_args(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    try:
+        if args.data:
+            settings, sandbox = sandbox_of(args.data.resolve())
+        else:
+            settings, sandbox = from_environment(os.environ), {}
+        cloud = build(settings)
+        try:
+            admin = Admin(cloud, settings, sandbox, args.data and args.data.resolve())
+            getattr(admin, args.command)(args)
+        finally:
+            cloud.close()
+    except (
+        AdminError,
+        SettingsError,
+        LedgerUnavailable,
+        StripeUnavailable,
+        StripeRefused,
+    ) as error:
+        if args.debug:
+            raise
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,13 +1,12 @@
 """What Lambda calls: ``cloud.handler.handle`` for HTTP, ``cloud.handler.sweep`` every minute.
 
-The cloud is built at the first call, and kept while this Lambda machine lives.
+The cloud is built at the first call, and kept as long as this Lambda environment is.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from dataclasses import asdict
 from functools import cache
 from typing import Any
 
@@ -21,11 +20,11 @@ def _cloud() -> Cloud:
     return build(from_environment(os.environ))
 
 
-def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handle(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Answers an API Gateway HTTP API event."""
-    return _cloud().handler(event, context)
+    return _cloud().api.handle(event)
 
 
 def sweep(_event: dict[str, Any], _context: Any) -> dict[str, int]:
     """Runs one sweep for EventBridge's schedule; the answer is for Lambda's log."""
-    return asdict(_cloud().sweep())
+    return vars(_cloud().sweep())

@@ -1,4 +1,4 @@
-"""What the cloud is told by its environment. Every mistake is reported at once."""
+"""The cloud's settings, read from its environment. Every mistake is reported at once."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         mistakes.append("LEDGER must begin with sqlite:///, the only store there is")
     if ledger and "AWS_LAMBDA_FUNCTION_NAME" in environment:
         mistakes.append(
-            "LEDGER is a SQLite file, which a Lambda machine would take with it when it goes: "
+            "LEDGER is a SQLite file, which would be lost with the Lambda environment it is in: "
             "run the cloud on a machine of its own"
         )
     key = need("STRIPE_KEY", "the secret or restricted key from Stripe's dashboard")

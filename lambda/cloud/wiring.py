@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from cloud.adapters.mqtt_publisher import MqttPublisher
 from cloud.adapters.publisher import Publisher
@@ -52,7 +51,7 @@ class Cloud:
         self.reconciliation = Reconciliation(
             ledger, stripe, stripe_events, settlement, refunds, clock
         )
-        self._api = Api(
+        self.api = Api(
             ledger=ledger,
             stripe_events=stripe_events,
             claims=Claims(ledger, settlement, clock),
@@ -72,10 +71,6 @@ class Cloud:
             clock,
         )
 
-    def handler(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
-        """Answers one call, as API Gateway hands it to Lambda."""
-        return self._api.handle(event, context)
-
     def sweep(self) -> Swept:
         """Finishes what was left in between; to be called about once a minute."""
         return self._sweep.run()
@@ -92,7 +87,9 @@ def open_ledger(address: str) -> Ledger:
 
 
 def build(settings: Settings) -> Cloud:
-    """A cloud with the real parts. Nothing is connected before it is needed, but the ledger."""
+    """A cloud with the real parts. But for the ledger, nothing is connected before it is used, nor
+    is its library imported.
+    """
     ledger = open_ledger(settings.ledger)
     stripe = StripeGateway(settings.stripe_key, settings.stripe_api_base)
     return Cloud(

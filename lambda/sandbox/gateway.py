@@ -1,4 +1,6 @@
-"""Serves a Lambda handler as an API Gateway HTTP API does (payload format 2.0, ``$default``).
+"""Serves a Lambda handler as an API Gateway HTTP API does (payload format 2.0).
+
+A request belongs to the route of its method and path, or to ``$default`` if there is no such route.
 
 Sources: AWS, "Create AWS Lambda proxy integrations for HTTP APIs", "Quotas for HTTP APIs". Where
 those are silent, what others measured at AWS:
@@ -19,7 +21,7 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Request, Response
@@ -35,7 +37,7 @@ TIMEOUT_SECONDS = 30.0
 ACCOUNT = "000000000000"
 API = "sandbox000"
 STAGE = "$default"
-ROUTE = "$default"
+DEFAULT_ROUTE = "$default"
 
 TEXT_TYPES = frozenset(["application/json", "application/xml", "application/javascript"])
 
@@ -73,18 +75,28 @@ def lambda_app(
     handler: Handler,
     function_name: str = "arcade-cloud",
     clock: Callable[[], float] = time.time,
+    routes: Collection[str] = (),
 ) -> WSGIApplication:
-    """A WSGI application that answers every path with ``handler(event, context)``."""
+    """A WSGI application that answers every path with ``handler(event, context)``.
+
+    ``routes`` are the API's named routes, as in ``POST /claim``.
+    """
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         request = Request(environ)
-        return _answer(handler, request, function_name, clock())(environ, start_response)
+        answer = _answer(handler, request, function_name, clock(), routes)
+        return answer(environ, start_response)
 
     return app
 
 
-def event_of(request: Request, body: bytes, now: float) -> dict[str, Any]:
+def event_of(
+    request: Request, body: bytes, now: float, routes: Collection[str] = ()
+) -> dict[str, Any]:
     """The event for a request at ``now`` (Unix seconds), its keys as AWS leaves them out."""
+    route = f"{request.method} {request.path}"
+    if route not in routes:
+        route = DEFAULT_ROUTE
     headers = {
         name.lower(): value for name, value in request.headers.items() if name.lower() != "cookie"
     }
@@ -96,7 +108,7 @@ def event_of(request: Request, body: bytes, now: float) -> dict[str, Any]:
     domain = request.host.partition(":")[0]
     event: dict[str, Any] = {
         "version": "2.0",
-        "routeKey": ROUTE,
+        "routeKey": route,
         "rawPath": request.path,
         "rawQueryString": request.query_string.decode("latin-1"),
         "headers": headers,
@@ -113,7 +125,7 @@ def event_of(request: Request, body: bytes, now: float) -> dict[str, Any]:
                 "userAgent": headers.get("user-agent", ""),
             },
             "requestId": base64.b64encode(uuid.uuid4().bytes[:11]).decode(),
-            "routeKey": ROUTE,
+            "routeKey": route,
             "stage": STAGE,
             "time": time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(now)),
             "timeEpoch": int(now * 1000),
@@ -141,13 +153,15 @@ def _body_of(body: bytes, mimetype: str) -> tuple[str, bool]:
     return base64.b64encode(body).decode(), True
 
 
-def _answer(handler: Handler, request: Request, function_name: str, now: float) -> Response:
+def _answer(
+    handler: Handler, request: Request, function_name: str, now: float, routes: Collection[str]
+) -> Response:
     if (request.content_length or 0) > LARGEST_BODY:
         return _message(413, "Request Entity Too Large")
     body = request.get_data()
     if len(body) > LARGEST_BODY:
         return _message(413, "Request Entity Too Large")
-    event = event_of(request, body, now)
+    event = event_of(request, body, now, routes)
     try:
         # Lambda serializes the answer as JSON: what is not serializable fails there, and so here.
         answer = json.loads(json.dumps(handler(event, LambdaContext(function_name))))

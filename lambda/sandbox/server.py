@@ -135,7 +135,10 @@ class Sandbox:
             )
         parts.callback(simulator.stop)
         page = create_page(SimulatorCheckout(simulator.checkout))
-        web = DispatcherMiddleware(lambda_app(cloud.handler), {"/pay": page})
+        gateway = lambda_app(
+            lambda event, _context: cloud.api.handle(event), routes=cloud.api.routes
+        )
+        web = DispatcherMiddleware(gateway, {"/pay": page})
         for part in (
             HttpServer(create_app(simulator), stripe, THREADS),
             HttpServer(web, api, THREADS),

@@ -74,6 +74,7 @@ def test_the_handler_answers_and_sweeps(monkeypatch: pytest.MonkeyPatch, tmp_pat
     try:
         event = {
             "version": "2.0",
+            "routeKey": "GET /status",
             "rawPath": "/status",
             "requestContext": {"http": {"method": "GET", "path": "/status"}, "stage": "$default"},
             "headers": {},

@@ -13,7 +13,7 @@ from stripe import WebhookSignature
 from cloud.core.cabinets import Cabinet
 from cloud.core.orders import Order
 from cloud.core.prices import Bonus, PriceList
-from cloud.http import cabinet_auth
+from cloud.services import cabinet_tokens
 from cloud.settings import Settings
 from cloud.stores.base import Ledger
 from cloud.stores.sqlite import SqliteLedger
@@ -45,7 +45,7 @@ class Arcade:
         self.add_cabinet("cab001")
 
     def add_cabinet(self, machine_id: str, prices: PriceList | None = None) -> None:
-        token, digest = cabinet_auth.new(machine_id)
+        token, digest = cabinet_tokens.new(machine_id)
         self.tokens[machine_id] = token
         prices = prices or PriceList(100, "USD", (Bonus(5, 6),))
         assert self.ledger.insert(Cabinet(machine_id, f"The {machine_id}", digest, prices))
@@ -66,9 +66,10 @@ class Arcade:
     ) -> tuple[int, Any]:
         """One call as API Gateway hands it over; returns the status and the body, JSON read."""
         raw = body.encode() if isinstance(body, str) else body
+        route = f"{method} {path}"
         event = {
             "version": "2.0",
-            "routeKey": "$default",
+            "routeKey": route if route in self.cloud.api.routes else "$default",
             "rawPath": path,
             "rawQueryString": "&".join(f"{k}={v}" for k, v in (query or {}).items()),
             "headers": {k.lower(): v for k, v in (headers or {}).items()},
@@ -80,7 +81,7 @@ class Arcade:
             "body": base64.b64encode(raw).decode() if base64_body else raw.decode(),
             "isBase64Encoded": base64_body,
         }
-        answer = self.cloud.handler(event, None)
+        answer = self.cloud.api.handle(event)
         kind = answer.get("headers", {}).get("Content-Type", "")
         text = answer.get("body") or ""
         return answer["statusCode"], json.loads(text) if "json" in kind else text

@@ -33,6 +33,21 @@ HARMLESS = {
     "string",
     "typing",
 }
+# The cloud's layers, each with those below that it may import; all arrows point down.
+BELOW_HTTP = {"core", "settings", "stores", "adapters", "services"}
+LAYERS = {
+    "core": set(),
+    "settings": set(),
+    "stores": {"core"},
+    "adapters": {"core"},
+    "services": {"core", "settings", "stores", "adapters"},
+    "http": BELOW_HTTP,
+    "cli": BELOW_HTTP,
+    "wiring": BELOW_HTTP | {"http"},
+    "handler": {"settings", "wiring"},
+    "admin": BELOW_HTTP | {"cli", "wiring"},
+}
+
 # What is not pure without an import, or in spite of it.
 CLOCKS = {"now", "utcnow", "today"}
 DOORS = {"open", "print", "input", "exec", "eval", "__import__"}
@@ -40,7 +55,6 @@ DOORS = {"open", "print", "input", "exec", "eval", "__import__"}
 # The only places that know a library, folders with a slash at their end.
 PLACES = {
     "RPi": {"kiosk/hardware/gpio.py"},
-    "aws_lambda_powertools": {"lambda/cloud/http/api.py"},
     "babel": {"kiosk/display/catalogue.py", "kiosk/display/money.py"},
     "paho": {"kiosk/adapters/broker.py", "lambda/cloud/adapters/mqtt_publisher.py"},
     "pydantic": {"kiosk/config/", "kiosk/display/theme.py"},
@@ -89,6 +103,18 @@ def place(library: str, file: str) -> str | None:
     return None
 
 
+def layer_violation(file: str, name: str) -> str:
+    """What stands against a module of the cloud importing ``name``; nothing, if it may."""
+    own = file.removeprefix("lambda/cloud/").removesuffix(".py").partition("/")[0]
+    package, _, rest = name.partition(".")
+    if package != "cloud":
+        return ""
+    asked = rest.partition(".")[0]
+    if own not in LAYERS or asked not in LAYERS:
+        return f"{(asked if own in LAYERS else own) or 'cloud'} is in no layer"
+    return "" if asked == own or asked in LAYERS[own] else f"{own} is not above {asked}"
+
+
 def violations(root: Path) -> Iterator[str]:
     """A line for each thing that is where it must not be, or not where the table has it."""
     unused = {(library, allowed) for library, places in PLACES.items() for allowed in places}
@@ -105,6 +131,8 @@ def violations(root: Path) -> Iterator[str]:
                     yield f"{file}:{line} imports {name}: {package} stands alone"
                 elif pure and top not in HARMLESS and not name.startswith(f"{package}.core."):
                     yield f"{file}:{line} imports {name}: the core is pure"
+                elif package == "cloud" and (wrong := layer_violation(file, name)):
+                    yield f"{file}:{line} imports {name}: {wrong}"
                 if top in PLACES:
                     if found := place(top, file):
                         unused.discard((top, found))
@@ -160,7 +188,27 @@ def test_a_tree_that_keeps_the_rules_has_no_violations(obedient: Path) -> None:
         ("kiosk/core/order_book.py", "from kiosk import engine", "the core is pure"),
         ("lambda/cloud/core/orders.py", "import random", "the core is pure"),
         ("lambda/cloud/core/orders.py", "import requests", "the core is pure"),
-        ("lambda/cloud/core/orders.py", "from cloud.stores.base import Ledger", "the core is pure"),
+        (
+            "lambda/cloud/core/orders.py",
+            "from cloud.stores.base import Ledger",
+            "the core is pure",
+        ),
+        ("lambda/cloud/core/orders.py", "from cloud.http import api", "the core is pure"),
+        ("lambda/cloud/stores/base.py", "from cloud.services import sweep", "not above services"),
+        ("lambda/cloud/stores/base.py", "import cloud.adapters.publisher", "not above adapters"),
+        ("lambda/cloud/adapters/publisher.py", "from cloud.stores import base", "not above stores"),
+        ("lambda/cloud/adapters/publisher.py", "from cloud import settings", "not above settings"),
+        ("lambda/cloud/services/claims.py", "from cloud.http import requests", "not above http"),
+        ("lambda/cloud/services/claims.py", "from cloud.wiring import Cloud", "not above wiring"),
+        ("lambda/cloud/http/api.py", "from cloud.cli import admin", "http is not above cli"),
+        ("lambda/cloud/http/api.py", "def late():\n    import cloud.wiring", "not above wiring"),
+        ("lambda/cloud/cli/admin.py", "from cloud.http import api", "cli is not above http"),
+        ("lambda/cloud/cli/admin.py", "from cloud.wiring import build", "cli is not above wiring"),
+        ("lambda/cloud/wiring.py", "from cloud import handler", "wiring is not above handler"),
+        ("lambda/cloud/handler.py", "from cloud.http.api import Api", "handler is not above http"),
+        ("lambda/cloud/wiring.py", "from cloud.utils import x", "utils is in no layer"),
+        ("lambda/cloud/http/api.py", "import cloud", "is in no layer"),
+        ("lambda/cloud/utils.py", "from cloud.core import money", "utils is in no layer"),
         ("kiosk/core/order_book.py", "from datetime import datetime\ndatetime.now()", "calls now"),
         ("kiosk/core/order_book.py", "open('journal')", "calls open"),
         ("kiosk/engine.py", "from RPi import GPIO", "kiosk/hardware/gpio.py"),

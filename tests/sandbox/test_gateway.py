@@ -8,9 +8,9 @@ import logging
 from typing import Any
 
 import pytest
-from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 from werkzeug.test import Client, TestResponse
 
+from cloud.http.api_gateway import request_of
 from sandbox.gateway import LARGEST_BODY, LambdaContext, lambda_app
 
 NOW = 1_583_348_638.39
@@ -83,14 +83,34 @@ def test_an_event_has_every_field_that_aws_sends() -> None:
     }
 
 
-def test_powertools_reads_the_event_as_it_reads_one_of_aws() -> None:
+def test_the_cloud_reads_the_event_as_it_reads_one_of_aws() -> None:
     recorder = Recorder({"statusCode": 204})
-    call(recorder, "/claim?a=1", method="POST", json={"machine_id": "cab001"})
-    event = APIGatewayProxyEventV2(recorder.event)
-    assert (event.http_method, event.path) == ("POST", "/claim")
-    assert event.json_body == {"machine_id": "cab001"}
-    assert event.query_string_parameters == {"a": "1"}
-    assert event.request_context.stage == "$default"
+    app = lambda_app(recorder, routes=["POST /claim"])
+    Client(app).post("/claim?a=1", json={"machine_id": "cab001"})
+    http = recorder.event["requestContext"]["http"]
+    assert (http["method"], http["path"]) == ("POST", "/claim")
+    request = request_of(recorder.event)
+    assert request.route == "POST /claim"
+    assert request.json_body() == {"machine_id": "cab001"}
+    assert request.query == {"a": "1"}
+    assert recorder.event["requestContext"]["stage"] == "$default"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "route"),
+    [
+        ("GET", "/status", "GET /status"),
+        ("POST", "/status", "$default"),
+        ("HEAD", "/status", "$default"),
+        ("GET", "/status/", "$default"),
+        ("GET", "/nothing", "$default"),
+    ],
+)
+def test_a_request_has_the_route_of_its_method_and_path(method: str, path: str, route: str) -> None:
+    recorder = Recorder({"statusCode": 204})
+    Client(lambda_app(recorder, routes=["GET /status", "POST /claim"])).open(path, method=method)
+    assert recorder.event["routeKey"] == route
+    assert recorder.event["requestContext"]["routeKey"] == route
 
 
 @pytest.mark.parametrize(

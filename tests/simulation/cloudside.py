@@ -16,7 +16,7 @@ from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
 from cloud.core.orders import Order
 from cloud.core.prices import Bonus, PriceList
 from cloud.core.reconciliation import Finding
-from cloud.http import cabinet_auth
+from cloud.services import cabinet_tokens
 from cloud.settings import Settings, Times
 from cloud.stores.base import LedgerUnavailable
 from cloud.stores.sqlite import SqliteLedger
@@ -136,7 +136,7 @@ class CloudSide:
 
     def add_cabinet(self, machine_id: str) -> str:
         """Adds a cabinet; returns its token."""
-        token, digest = cabinet_auth.new(machine_id)
+        token, digest = cabinet_tokens.new(machine_id)
         prices = PriceList(100, "USD", (Bonus(5, 6),))
         self.ledger._inner.insert(Cabinet(machine_id, machine_id, digest, prices))
         return token
@@ -180,6 +180,7 @@ class CloudSide:
         """One call; ``None`` if the Lambda died on the way."""
         event = {
             "version": "2.0",
+            "routeKey": f"{method} {path}",
             "rawPath": path,
             "rawQueryString": "",
             "headers": headers,
@@ -190,7 +191,7 @@ class CloudSide:
         }
         try:
             with self._lambda() as cloud:
-                answer = cloud.handler(event, None)
+                answer = cloud.api.handle(event)
         except PowerCut:
             self.world.note(f"cloud: died in {path}")
             return None

@@ -13,6 +13,7 @@ from cloud.adapters.stripe_gateway import StripeUnavailable
 from cloud.core import orders
 from cloud.core.orders import Order, OrderState
 from cloud.http import api
+from cloud.http.api_gateway import Request, Response, json_response
 from cloud.services import settlement, stripe_events, sweep
 from cloud.stores import sqlite
 from kiosk import engine
@@ -145,11 +146,11 @@ def _settle_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def _always_200(monkeypatch: pytest.MonkeyPatch) -> None:
     take = api.Api._webhook
 
-    def polite(self: api.Api) -> dict[str, str]:
+    def polite(self: api.Api, request: Request) -> Response:
         try:
-            return take(self)
+            return take(self, request)
         except Exception:  # noqa: BLE001 – that is the defect
-            return {"message": "thank you"}
+            return json_response({"message": "thank you"})
 
     monkeypatch.setattr(api.Api, "_webhook", polite)
 

@@ -1,6 +1,7 @@
 """Publishes over MQTT with a connection that is kept; returns after the broker's PUBACK.
 
-The only module of the cloud that knows paho.
+The only module of the cloud that knows paho, which it imports for the first message: most calls
+publish none.
 """
 
 from __future__ import annotations
@@ -8,15 +9,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import secrets
-import ssl
 import threading
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
-from paho.mqtt.reasoncodes import ReasonCode
-
 from cloud.adapters.publisher import PublishFailed
+
+if TYPE_CHECKING:
+    from paho.mqtt.client import Client
+    from paho.mqtt.reasoncodes import ReasonCode
 
 log = logging.getLogger(__name__)
 
@@ -32,29 +33,20 @@ class MqttPublisher:
     def __init__(self, url: str, timeout: float = 4.0) -> None:
         address = urlsplit(url)
         self._host = address.hostname or ""
-        self._port = address.port or (8883 if address.scheme == "mqtts" else 1883)
+        self._tls = address.scheme == "mqtts"
+        self._port = address.port or (8883 if self._tls else 1883)
+        self._username = unquote(address.username or "")
+        self._password = unquote(address.password or "")
         self._timeout = timeout
         self._connected = threading.Event()
         self._lock = threading.Lock()
-        self._started = False
-        self._client = mqtt.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=f"cloud-{secrets.token_hex(6)}",
-            protocol=mqtt.MQTTv311,
-        )
-        if address.username:
-            self._client.username_pw_set(unquote(address.username), unquote(address.password or ""))
-        if address.scheme == "mqtts":
-            self._client.tls_set_context(ssl.create_default_context())
-        self._client.reconnect_delay_set(1, 8)
-        self._client.on_connect = self._on_connect
-        self._client.on_disconnect = self._on_disconnect
+        self._client: Client | None = None
 
     def publish(self, topic: str, payload: bytes) -> None:
-        self._start()
+        client = self._started()
         if not self._connected.wait(self._timeout):
             raise PublishFailed(f"the broker {self._host}:{self._port} cannot be reached")
-        sent = self._client.publish(topic, payload, qos=1)
+        sent = client.publish(topic, payload, qos=1)
         # Both are what paho raises for a message that it could not even queue.
         with contextlib.suppress(RuntimeError, ValueError):
             sent.wait_for_publish(self._timeout)
@@ -64,17 +56,39 @@ class MqttPublisher:
 
     def close(self) -> None:
         with self._lock:
-            if self._started:
+            if self._client:
                 self._client.disconnect()
                 self._client.loop_stop()
-                self._started = False
+                self._client = None
 
-    def _start(self) -> None:
+    def _started(self) -> Client:
+        """The client, connected or connecting."""
         with self._lock:
-            if not self._started:
+            if self._client is None:
+                self._client = self._new_client()
                 self._client.connect_async(self._host, self._port, keepalive=30)
                 self._client.loop_start()
-                self._started = True
+            return self._client
+
+    def _new_client(self) -> Client:
+        import ssl
+
+        from paho.mqtt.client import Client, MQTTv311
+        from paho.mqtt.enums import CallbackAPIVersion
+
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=f"cloud-{secrets.token_hex(6)}",
+            protocol=MQTTv311,
+        )
+        if self._username:
+            client.username_pw_set(self._username, self._password)
+        if self._tls:
+            client.tls_set_context(ssl.create_default_context())
+        client.reconnect_delay_set(1, 8)
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        return client
 
     # An exception in a callback would end paho's thread: these do nothing that can fail.
     def _on_connect(

@@ -1,4 +1,7 @@
-"""All that the cloud asks of Stripe. The only module that knows the ``stripe`` library.
+"""All that the cloud asks of Stripe.
+
+The ``stripe`` library takes longer to import than a claim takes, so it is imported when Stripe is
+first asked: most calls never do.
 
 Every call that moves money carries an idempotency key from its caller, so a repeat is harmless.
 Errors come out as two kinds: :class:`StripeUnavailable` (nobody knows whether it took effect; ask
@@ -7,13 +10,14 @@ again with the same key) and :class:`StripeRefused` (no effect, and asking again
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
-
-import stripe
-from stripe import StripeClient, StripeObject
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
 
 from cloud.core.payments import Completed, Intent, Payment, Undelivered
+
+if TYPE_CHECKING:
+    from stripe import StripeClient
 
 # Lambda gives up after 29 s and Stripe's webhook wants its answer within seconds.
 TIMEOUT_SECONDS = (3.05, 8.0)
@@ -84,10 +88,18 @@ class StripeGateway:
     """:class:`Gateway` over Stripe's own library, at ``api_base`` or at Stripe itself."""
 
     def __init__(self, key: str, api_base: str = "", app: str = "arcade-kiosk") -> None:
-        stripe.set_app_info(app)
-        self._client = StripeClient(
-            key,
-            base_addresses={"api": api_base} if api_base else None,
+        self._key = key
+        self._api_base = api_base
+        self._app = app
+
+    @cached_property
+    def _client(self) -> StripeClient:
+        import stripe
+
+        stripe.set_app_info(self._app)
+        return stripe.StripeClient(
+            self._key,
+            base_addresses={"api": self._api_base} if self._api_base else None,
             http_client=stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
             max_network_retries=1,
         )
@@ -229,17 +241,19 @@ class StripeGateway:
         """Every object of a list, page by page."""
         return list(self._ask(lambda: list(call(asked).auto_paging_iter())))
 
-    def _ask(self, call: Any, *words: Any) -> Any:
+    def _ask(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        import stripe
+
         try:
-            return call(*words)
+            return call(*arguments)
         except (stripe.APIConnectionError, stripe.RateLimitError) as error:
             raise StripeUnavailable(f"Stripe does not answer ({type(error).__name__})") from error
         except stripe.StripeError as error:
             status = error.http_status or 0
             if status >= 500 or status in (0, 409, 429):
                 raise StripeUnavailable(f"Stripe is in trouble (HTTP {status})") from error
-            told = error.user_message or str(error.error.message if error.error else "no reason")
-            raise StripeRefused(told, error.code or "", status) from error
+            reason = error.user_message or str(error.error.message if error.error else "no reason")
+            raise StripeRefused(reason, error.code or "", status) from error
 
 
 def _between(since: float, until: float) -> dict[str, int]:
@@ -248,6 +262,8 @@ def _between(since: float, until: float) -> dict[str, int]:
 
 def _get(found: Any, *path: str) -> Any:
     """A field deep in a Stripe object, which is no dict and has no ``get``, or ``None``."""
+    from stripe import StripeObject
+
     for name in path:
         if not isinstance(found, StripeObject) or name not in found:
             return None

@@ -1,21 +1,19 @@
-"""The operator's commands: cabinets, prices, tokens, orders. ``python -m cloud.admin --help``."""
+"""The operator's commands on cabinets, prices, tokens and orders, for ``python -m cloud.admin``."""
 
 from __future__ import annotations
 
 import argparse
 import csv
 import json
-import logging
-import os
 import secrets
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import Protocol
 
 from cloud.adapters.stripe_gateway import StripeRefused, StripeUnavailable
 from cloud.cli import cabinet_config
@@ -23,14 +21,27 @@ from cloud.core import money
 from cloud.core.cabinets import MACHINE_ID, Cabinet
 from cloud.core.prices import Bonus, PriceList, mistakes
 from cloud.core.reconciliation import Repair
-from cloud.http import cabinet_auth
-from cloud.settings import Settings, SettingsError, from_environment
-from cloud.stores.base import LedgerUnavailable
-from cloud.wiring import Cloud, build
+from cloud.services import cabinet_tokens
+from cloud.services.cabinet_messages import CabinetMessages
+from cloud.services.payment_links import PaymentLinks
+from cloud.services.reconciliation import Reconciliation
+from cloud.services.releases import Releases
+from cloud.settings import Settings
+from cloud.stores.base import Ledger, LedgerUnavailable
 
 
 class AdminError(Exception):
     """A sentence for the operator."""
+
+
+class Services(Protocol):
+    """The parts of the cloud that the commands use."""
+
+    ledger: Ledger
+    links: PaymentLinks
+    releases: Releases
+    reconciliation: Reconciliation
+    cabinet_messages: CabinetMessages
 
 
 class Admin:
@@ -38,11 +49,11 @@ class Admin:
 
     def __init__(
         self,
-        cloud: Cloud,
+        cloud: Services,
         settings: Settings,
         sandbox: dict[str, str],
         data: Path | None,
-    ):
+    ) -> None:
         self._cloud = cloud
         self._ledger = cloud.ledger
         self._settings = settings
@@ -55,7 +66,7 @@ class Admin:
             raise AdminError(
                 f"{args.machine_id!r} cannot name a cabinet: take 1 to 64 of a-z A-Z 0-9 _ -"
             )
-        token, digest = cabinet_auth.new(args.machine_id)
+        token, digest = cabinet_tokens.new(args.machine_id)
         name = args.name or args.machine_id
         prices = _prices(PriceList(100, "USD"), args)
         cabinet = Cabinet(args.machine_id, name, digest, prices)
@@ -70,9 +81,9 @@ class Admin:
         self._print_config(cabinet, token)
 
     def token(self, args: argparse.Namespace) -> None:
-        """Makes a new token; the old one is worth nothing from now on."""
+        """Replaces a cabinet's token and prints its config file; the old token stops working."""
         cabinet = self._cabinet(args.machine_id)
-        token, digest = cabinet_auth.new(cabinet.machine_id)
+        token, digest = cabinet_tokens.new(cabinet.machine_id)
         self._replace(cabinet, replace(cabinet, token_hash=digest, version=cabinet.version + 1))
         self._print_config(cabinet, token)
 
@@ -95,7 +106,7 @@ class Admin:
         print(f"{cabinet.machine_id} is removed: its token is void and its link is off")
 
     def list(self, _args: argparse.Namespace) -> None:
-        """Lists the cabinets and what they last said."""
+        """Lists the cabinets and their last heartbeats."""
         for cabinet in self._ledger.cabinets():
             if cabinet.removed:
                 continue
@@ -120,7 +131,7 @@ class Admin:
             )
 
     def problems(self, _args: argparse.Namespace) -> None:
-        """Lists what an operator should look at."""
+        """Lists what needs an operator's attention."""
         for cabinet in self._ledger.cabinets():
             seen = self._ledger.presence(cabinet.machine_id)
             for problem in seen.problems if seen and not cabinet.removed else ():
@@ -130,7 +141,7 @@ class Admin:
             print(f"{at}  {incident.machine_id or '-'}  {incident.order_id}  {incident.text}")
 
     def release(self, args: argparse.Namespace) -> None:
-        """Gives the money of an open order back now."""
+        """Releases an open order now: its player is not charged."""
         order = self._ledger.order(args.order_id)
         if order is None:
             raise AdminError(f"there is no order {args.order_id}")
@@ -138,7 +149,7 @@ class Admin:
         print(f"{done.order_id} is {done.state.value}")
 
     def reconcile(self, args: argparse.Namespace) -> None:
-        """Compares Stripe, the ledger and the cabinets' journals, and lists what does not agree."""
+        """Compares Stripe, the ledger and the cabinets' journals, and lists the differences."""
         books = self._cloud.reconciliation
         since = time.time() - args.days * 86400
         found = books.compare(since)
@@ -164,14 +175,14 @@ class Admin:
         for kind, count in sorted(Counter(e.type for e in books.undelivered(since)).items()):
             print(f"never delivered: {count} × {kind}; look at the webhooks in Stripe's dashboard")
         for tally in books.tallies(since):
-            told = f"{tally.machine_id}  {tally.orders} orders, charged "
-            told += money.text(tally.charged, tally.currency)
+            summary = f"{tally.machine_id}  {tally.orders} orders, charged "
+            summary += money.text(tally.charged, tally.currency)
             if tally.refunds:
                 back = money.text(tally.refunded, tally.currency)
-                told += f", {tally.refunds} refunded by hand ({back})"
+                summary += f", {tally.refunds} refunded by hand ({back})"
             if tally.disputes:
-                told += f", {tally.disputes} disputed"
-            print(told)
+                summary += f", {tally.disputes} disputed"
+            print(summary)
         if left:
             raise AdminError(f"{left} of {len(found)} exceptions are left")
         print(f"the books agree ({len(found)} exceptions repaired)" if found else "the books agree")
@@ -235,7 +246,7 @@ def _prices(before: PriceList, args: argparse.Namespace) -> PriceList:
 
 
 def _rows(file: str) -> list[dict[str, str]]:
-    """A cabinet's book, as ``kiosk ledger --csv`` printed it."""
+    """A cabinet's orders, as ``kiosk ledger --csv`` printed it."""
     try:
         with Path(file).open(newline="") as text:
             rows = list(csv.DictReader(text))
@@ -255,23 +266,30 @@ def _bonus(text: str) -> Bonus:
 
 
 def _price_text(prices: PriceList) -> str:
-    told = f"{money.text(prices.amount, prices.currency)} a play"
+    terms = f"{money.text(prices.amount, prices.currency)} a play"
     for bonus in prices.bonuses:
-        told += f", {bonus.quantity} get {bonus.credits}"
-    return told
+        terms += f", {bonus.quantity} get {bonus.credits}"
+    return terms
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line, for ``main`` and for the test of the documentation."""
-    top = argparse.ArgumentParser(prog="python -m cloud.admin", description=__doc__)
-    top.add_argument("--data", type=Path, help="a sandbox's folder; without it, the environment")
+    top = argparse.ArgumentParser(
+        prog="python -m cloud.admin",
+        description="Manages the cloud's cabinets, their prices, tokens and orders.",
+    )
+    top.add_argument(
+        "--data",
+        type=Path,
+        help="the folder of a sandbox to work on; without it, the environment says which cloud",
+    )
     top.add_argument("--debug", action="store_true", help="show tracebacks")
     commands = top.add_subparsers(dest="command", required=True)
 
-    def command(name: str, *words: str) -> argparse.ArgumentParser:
+    def command(name: str, *arguments: str) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=str(getattr(Admin, name).__doc__))
-        for word in words:
-            made.add_argument(word)
+        for argument in arguments:
+            made.add_argument(argument)
         return made
 
     for name in ("add", "price"):
@@ -298,57 +316,28 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="MACHINE_ID=FILE",
-        help="compare a cabinet's book too, as `kiosk ledger --csv` printed it",
+        help="compare a cabinet's journal too, as `kiosk ledger --csv` printed it",
     )
     return top
 
 
-def _sandbox_of(data: Path) -> tuple[Settings, dict[str, str]]:
+def sandbox_of(data: Path) -> tuple[Settings, dict[str, str]]:
     """The settings of the sandbox whose folder is ``data``."""
     try:
-        told: dict[str, str] = json.loads((data / "sandbox.json").read_text())
-        mqtt_url = told.get("mqtt_url") or (
-            f"mqtt://{told['mqtt_username']}:{told['mqtt_password']}@{told['mqtt']}"
+        state: dict[str, str] = json.loads((data / "sandbox.json").read_text())
+        mqtt_url = state.get("mqtt_url") or (
+            f"mqtt://{state['mqtt_username']}:{state['mqtt_password']}@{state['mqtt']}"
         )
         settings = Settings(
             ledger=f"sqlite:///{data / 'ledger.db'}",
-            stripe_key=told["stripe_key"],
-            stripe_api_base=told["stripe"],
-            webhook_secret=told["webhook_secret"],
+            stripe_key=state["stripe_key"],
+            stripe_api_base=state["stripe"],
+            webhook_secret=state["webhook_secret"],
             mqtt_url=mqtt_url,
-            public_url=told.get("public_url", told["api"]),
+            public_url=state.get("public_url", state["api"]),
         )
     except (OSError, ValueError, KeyError) as error:
         raise AdminError(
             f"{data} is not a sandbox's folder: start `python -m sandbox --data {data}` first"
         ) from error
-    return settings, told
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command; returns the exit status."""
-    args = parser().parse_args(argv)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    try:
-        if args.data:
-            settings, sandbox = _sandbox_of(args.data.resolve())
-        else:
-            settings, sandbox = from_environment(os.environ), {}
-        cloud = build(settings)
-        try:
-            admin = Admin(cloud, settings, sandbox, args.data and args.data.resolve())
-            getattr(admin, args.command)(args)
-        finally:
-            cloud.close()
-    except (
-        AdminError,
-        SettingsError,
-        LedgerUnavailable,
-        StripeUnavailable,
-        StripeRefused,
-    ) as error:
-        if args.debug:
-            raise
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    return settings, state

@@ -13,26 +13,26 @@ def topic(machine_id: str, kind: str) -> str:
     return f"arcade/machine/{machine_id}/{kind}"
 
 
-def moment(at: float) -> str:
+def timestamp(at: float) -> str:
     """Seconds since the epoch as ISO 8601 in UTC with ``Z``, to the millisecond."""
-    told = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
-    return told.replace("+00:00", "Z")
+    text = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
 
 
 def coin_pulse(order: Order, now: float) -> bytes:
-    """The hint that an order waits to be claimed."""
+    """An order waits to be claimed."""
     return _bytes(
         machineId=order.machine_id,
         credits=order.credits,
-        timestamp=moment(now),
+        timestamp=timestamp(now),
         orderId=order.order_id,
-        expiresAt=moment(order.deadline),
+        expiresAt=timestamp(order.deadline),
     )
 
 
 def game_over(machine_id: str, now: float) -> bytes:
     """The game in the cabinet has ended."""
-    return _bytes(machineId=machine_id, status="game_over", timestamp=moment(now))
+    return _bytes(machineId=machine_id, status="game_over", timestamp=timestamp(now))
 
 
 def payment(machine_id: str, status: str, now: float, reason: str = "") -> bytes:
@@ -42,7 +42,7 @@ def payment(machine_id: str, status: str, now: float, reason: str = "") -> bytes
     ``released``, or ``offer_changed`` when the cabinet should ask for its link again.
     """
     extra = {"reason": reason} if reason else {}
-    return _bytes(machineId=machine_id, status=status, timestamp=moment(now), **extra)
+    return _bytes(machineId=machine_id, status=status, timestamp=timestamp(now), **extra)
 
 
 def _bytes(**fields: object) -> bytes:

@@ -32,13 +32,13 @@ class PriceList:
     @property
     def fingerprint(self) -> str:
         """Sixteen hex digits that change when anything a player pays or gets changes."""
-        told = [
+        terms = [
             self.amount,
             self.currency,
             [[b.quantity, b.credits] for b in self.bonuses],
             self.most,
         ]
-        return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(terms).encode()).hexdigest()[:16]
 
 
 def credits_for(prices: PriceList, quantity: int) -> int:

@@ -1,16 +1,11 @@
-"""The cabinets' tokens: made once, shown once, kept as a hash.
-
-A token is ``<machine_id>.<secret>``, so that a cabinet which uses another's can be told so. Its
-secret has 256 bits, so a plain SHA-256 is enough: there is nothing to guess.
-"""
+"""Proves which cabinet calls, by its token (:mod:`cloud.services.cabinet_tokens`)."""
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-import secrets
 
 from cloud.core.cabinets import Cabinet
+from cloud.services import cabinet_tokens
 from cloud.stores.base import Ledger
 
 
@@ -22,25 +17,14 @@ class NotAllowed(Exception):
         self.status = status
 
 
-def new(machine_id: str) -> tuple[str, str]:
-    """A fresh token, and the hash to store."""
-    token = f"{machine_id}.{secrets.token_urlsafe(32)}"
-    return token, digest(token)
-
-
-def digest(token: str) -> str:
-    """What is stored of a token."""
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
-def machine_of(ledger: Ledger, authorization: str, machine_id: str) -> Cabinet:
+def authenticate(ledger: Ledger, authorization: str, machine_id: str) -> Cabinet:
     """The cabinet that ``authorization`` proves, if it is ``machine_id``."""
     scheme, _, token = authorization.partition(" ")
     owner = token.strip().rpartition(".")[0]
     cabinet = ledger.cabinet(owner) if owner else None
     # An unknown cabinet is compared all the same, so that the time tells nothing.
-    stored = cabinet.token_hash if cabinet else digest("")
-    matches = hmac.compare_digest(stored, digest(token.strip()))
+    stored = cabinet.token_hash if cabinet else cabinet_tokens.digest("")
+    matches = hmac.compare_digest(stored, cabinet_tokens.digest(token.strip()))
     if scheme.lower() != "bearer" or cabinet is None or cabinet.removed or not matches:
         raise NotAllowed(
             "the token is missing or not valid: take the one that `cloud.admin add` printed",

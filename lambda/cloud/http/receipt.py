@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import resources
+from functools import cache
+from pathlib import Path
 from string import Template
 
 from cloud.core import money
@@ -11,19 +12,19 @@ from cloud.core.orders import Order, OrderState
 
 
 @dataclass(frozen=True)
-class Told:
-    """The words of a receipt. ``final`` pages do not reload; ``mood`` picks the colour."""
+class ReceiptText:
+    """What a receipt says. ``final`` pages do not reload; ``tone`` picks colour and icon."""
 
     title: str
     sentence: str
-    mood: str
+    tone: str
     final: bool
 
 
-def told(order: Order | None) -> Told:
-    """What a receipt says of an order; ``None`` is a payment that Stripe has not told us of yet."""
+def text_of(order: Order | None) -> ReceiptText:
+    """What a receipt says of an order; ``None`` is a payment whose event has not come yet."""
     if order is None:
-        return Told(
+        return ReceiptText(
             "One moment",
             "Your payment has not reached us yet. This page asks again by itself. "
             "If the cabinet gives you nothing, you are charged nothing.",
@@ -34,14 +35,14 @@ def told(order: Order | None) -> Told:
     plays = "1 play" if order.credits == 1 else f"{order.credits} plays"
     match order.state:
         case OrderState.OPEN:
-            return Told(
+            return ReceiptText(
                 "Waking the cabinet",
                 f"{amount} is reserved for {plays}. You are charged once the coins have dropped.",
                 "wait",
                 final=False,
             )
         case OrderState.CLAIMED:
-            return Told(
+            return ReceiptText(
                 "Coins are dropping",
                 f"{plays} on the way. Have fun!",
                 "go",
@@ -50,14 +51,14 @@ def told(order: Order | None) -> Told:
         case OrderState.SETTLING | OrderState.SETTLED:
             return _settled(order, plays, amount)
         case OrderState.RELEASING:
-            return Told(
+            return ReceiptText(
                 "You get your money back",
                 f"The cabinet could not give you {plays}, so {amount} goes back to your card.",
                 "back",
                 final=False,
             )
         case OrderState.RELEASED:
-            return Told(
+            return ReceiptText(
                 "You were not charged",
                 f"The cabinet could not give you {plays}. {amount} went back to your card; "
                 "your bank may take some days to show it.",
@@ -66,20 +67,20 @@ def told(order: Order | None) -> Told:
             )
 
 
-def _settled(order: Order, plays: str, amount: str) -> Told:
+def _settled(order: Order, plays: str, amount: str) -> ReceiptText:
     final = order.state is OrderState.SETTLED
     if order.pulsed >= order.pulses:
         paid = money.text(order.charged, order.currency) if final else amount
-        return Told("Enjoy your game", f"{plays} for {paid}. Thank you!", "go", final)
+        return ReceiptText("Enjoy your game", f"{plays} for {paid}. Thank you!", "go", final)
     if order.pulsed == 0:
-        return Told(
+        return ReceiptText(
             "You were not charged",
             f"The cabinet could not give you {plays}, so you pay nothing.",
             "back",
             final,
         )
     paid = money.text(order.charged, order.currency) if final else "only the part that you got"
-    return Told(
+    return ReceiptText(
         "You pay for what you got",
         f"The cabinet gave {order.pulsed} of {order.pulses} coins. You pay {paid} of {amount}.",
         "back",
@@ -89,12 +90,16 @@ def _settled(order: Order, plays: str, amount: str) -> Told:
 
 def page(order: Order | None) -> str:
     """The receipt as an HTML page; nothing in it comes from the player."""
-    words = told(order)
-    template = resources.files("cloud.http").joinpath("pages/receipt.html").read_text("utf-8")
-    return Template(template).substitute(
-        title=words.title,
-        sentence=words.sentence,
-        mood=words.mood,
-        reload="" if words.final else '<meta http-equiv="refresh" content="2">',
+    text = text_of(order)
+    return _template().substitute(
+        title=text.title,
+        sentence=text.sentence,
+        tone=text.tone,
+        reload="" if text.final else '<meta http-equiv="refresh" content="2">',
         reference=order.order_id[-8:] if order else "",
     )
+
+
+@cache
+def _template() -> Template:
+    return Template((Path(__file__).parent / "pages" / "receipt.html").read_text("utf-8"))

@@ -1,4 +1,4 @@
-"""Tells whether a webhook's body was signed by Stripe with our secret, a moment ago.
+"""Checks that Stripe signed a webhook's body with our secret, and recently.
 
 The signature is the library's business (``stripe.WebhookSignature``); the age is ours, by our clock
 and in both directions: the library lets timestamps of the future pass, and a signature made for
@@ -8,8 +8,6 @@ tomorrow would be good for replays until then.
 from __future__ import annotations
 
 import re
-
-from stripe import SignatureVerificationError, WebhookSignature
 
 OLDEST_SECONDS = 300
 NEWEST_SECONDS = 30  # how far Stripe's clock may be ahead of ours
@@ -21,6 +19,9 @@ class BadSignature(Exception):
 
 def check(body: bytes, header: str, secret: str, now: float) -> None:
     """Raises :class:`BadSignature` unless ``header`` signs ``body`` at about ``now``."""
+    # Here, as the library takes longer to import than most calls take, and webhooks alone need it.
+    from stripe import SignatureVerificationError, WebhookSignature
+
     if not header:
         raise BadSignature("the Stripe-Signature header is missing")
     try:

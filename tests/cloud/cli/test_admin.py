@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from cloud.cli import admin
+from cloud import admin
 from cloud.core.cabinets import Incident
 from cloud.core.orders import OrderState
 from cloud.core.prices import Bonus, PriceList
-from cloud.http.cabinet_auth import digest
+from cloud.services.cabinet_tokens import digest
 from cloud.stores.sqlite import SqliteLedger
 from kiosk.config import loader
 from tests.cloud.stores.test_stores import ORDER

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -139,6 +141,35 @@ def test_an_unknown_call_is_told_so_in_json(arcade: Arcade, path: str) -> None:
     assert body["error"]
 
 
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "HEAD", "OPTIONS", "GET"])
+def test_a_call_with_another_method_is_an_unknown_call(arcade: Arcade, method: str) -> None:
+    assert arcade.http(method, "/claim") == (404, {"error": "there is no such call"})
+
+
+def test_its_routes_are_the_contracts(arcade: Arcade, root: Path) -> None:
+    contract = (root / "docs" / "protocol.md").read_text()
+    promised = re.findall(r"^\| `((?:GET|POST) /[\w-]+)", contract, re.MULTILINE)
+    assert sorted(arcade.cloud.api.routes) == sorted(promised)
+
+
+REST_API_EVENT = {"version": "1.0", "resource": "/status", "httpMethod": "GET", "path": "/status"}
+LOAD_BALANCER_EVENT = {"requestContext": {"elb": {}}, "httpMethod": "GET", "path": "/status"}
+SCHEDULE_EVENT = {"version": "0", "detail-type": "Scheduled Event", "source": "aws.events"}
+
+
+@pytest.mark.parametrize(
+    "event", [{}, {"version": "2.0"}, REST_API_EVENT, LOAD_BALANCER_EVENT, SCHEDULE_EVENT]
+)
+def test_an_event_of_another_service_is_one_clear_error(
+    arcade: Arcade, event: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = arcade.cloud.api.handle(event)
+    assert answer["statusCode"] == 500
+    assert "payload format 2.0" in json.loads(answer["body"])["error"]
+    assert "payload format 2.0" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
 def test_a_body_over_the_limit_is_too_large(arcade: Arcade) -> None:
     assert arcade.http("POST", "/claim", b"x" * (256 * 1024 + 1))[0] == 413
 
@@ -266,7 +297,7 @@ def test_an_unknown_receipt_waits_and_a_bad_one_is_refused(arcade: Arcade) -> No
 
 
 def test_calls_at_the_same_moment_are_not_mixed_up(arcade: Arcade) -> None:
-    """Powertools keeps the current event where all its resolvers see it."""
+    """The sandbox answers many calls at once, in threads."""
     arcade.add_cabinet("cab002")
     wrong: list[Any] = []
     start = threading.Barrier(4)

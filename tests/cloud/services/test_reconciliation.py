@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from cloud import admin
 from cloud.adapters.stripe_gateway import StripeRefused
-from cloud.cli import admin
 from cloud.core.orders import OrderState
 from cloud.core.payments import Intent, Undelivered
 from cloud.core.reconciliation import Finding, Repair

@@ -1,0 +1,91 @@
+"""What a new Lambda machine imports before its first answer: no more than the call needs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cloud.core.cabinets import Cabinet
+from cloud.core.orders import Order, OrderState
+from cloud.core.prices import PriceList
+from cloud.services import cabinet_tokens
+from cloud.stores.sqlite import SqliteLedger
+from tests.cloud.test_settings import GOOD
+
+# Each of these takes longer to import than a call takes.
+HEAVY = {"stripe", "paho", "requests", "ssl", "asyncio"}
+
+ORDER = Order(
+    order_id="cs_1", machine_id="cab001", state=OrderState.OPEN, quantity=1, credits=1, amount=100,
+    currency="USD", intent_id="pi_1", held=True, paid_at=1e9, deadline=4e9, hold_until=4e9,
+)  # fmt: skip
+SETTLED = Order(
+    order_id="cs_2", machine_id="cab001", state=OrderState.SETTLED, quantity=1, credits=1,
+    amount=100, currency="USD", intent_id="pi_2", held=True, paid_at=1e9, deadline=4e9,
+    hold_until=4e9, claim_id="c", pulsed=1, pulses=1, charged=100,
+)  # fmt: skip
+
+SCRIPT = """
+import json, sys
+from cloud import handler
+event = json.load(sys.stdin)
+answer = handler.handle(event, None)
+print(json.dumps([answer["statusCode"], sorted({name.partition(".")[0] for name in sys.modules})]))
+"""
+
+
+def first_answer(folder: Path, route: str, body: dict[str, object]) -> tuple[int, set[str]]:
+    """The status of the first answer of a new process, and what was imported for it."""
+    token, digest = cabinet_tokens.new("cab001")
+    ledger = SqliteLedger(folder / "ledger.db")
+    ledger.insert(Cabinet("cab001", "cab001", digest, PriceList(100, "USD")))
+    ledger.insert(ORDER)
+    ledger.insert(SETTLED)
+    ledger.close()
+    event = {
+        "version": "2.0",
+        "routeKey": route,
+        "headers": {"authorization": f"Bearer {token}"},
+        "queryStringParameters": {"session_id": "cs_1"},
+        "body": json.dumps({"machine_id": "cab001", **body}),
+        "isBase64Encoded": False,
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        input=json.dumps(event),
+        env=GOOD | {"LEDGER": f"sqlite:///{folder}/ledger.db", "PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    status, imported = json.loads(done.stdout)
+    return status, set(imported)
+
+
+@pytest.mark.parametrize(
+    ("route", "body"),
+    [
+        ("POST /claim", {"order_id": "cs_1", "claim_id": "c"}),
+        ("POST /status", {"state": "ready", "version": "1", "healthy": True}),
+        ("GET /receipt", {}),
+        ("GET /status", {}),
+        ("POST /settle", {"order_id": "cs_2", "claim_id": "c", "pulsed": 1, "pulses": 1}),
+    ],
+)
+def test_a_call_that_asks_neither_stripe_nor_the_broker_imports_neither(
+    tmp_path: Path, route: str, body: dict[str, object]
+) -> None:
+    status, imported = first_answer(tmp_path, route, body)
+    assert status == 200
+    assert imported & HEAVY == set()
+
+
+def test_a_call_that_asks_stripe_imports_its_library(tmp_path: Path) -> None:
+    status, imported = first_answer(tmp_path, "POST /addCredit", {})
+    assert status == 400
+    assert "stripe" in imported
