@@ -15,6 +15,7 @@ from cloud.core.orders import Order, OrderState
 from cloud.http import api
 from cloud.services import settlement, stripe_events, sweep
 from cloud.stores import sqlite
+from cloud.stores.base import WriteResult
 from kiosk import engine
 from kiosk.core import order_book
 from kiosk.core.cabinet import rules
@@ -106,7 +107,7 @@ def _no_key(monkeypatch: pytest.MonkeyPatch) -> None:
 def _no_condition(monkeypatch: pytest.MonkeyPatch) -> None:
     strict = sqlite.SqliteLedger.replace
 
-    def lax(self: sqlite.SqliteLedger, old: Any, new: Any) -> bool:
+    def lax(self: sqlite.SqliteLedger, old: Any, new: Any) -> WriteResult:
         stored = self.order(old.order_id) if isinstance(old, Order) else None
         return strict(self, stored or old, new)
 
@@ -164,7 +165,7 @@ def _insert_again(monkeypatch: pytest.MonkeyPatch) -> None:
         finally:
             self._ledger.order = known  # type: ignore[method-assign]
 
-    def overwrite(self: sqlite.SqliteLedger, item: Any) -> bool:
+    def overwrite(self: sqlite.SqliteLedger, item: Any) -> WriteResult:
         stored = self.order(item.order_id) if isinstance(item, Order) else None
         return self.replace(stored, item) if stored else insert(self, item)
 

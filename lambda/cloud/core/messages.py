@@ -26,7 +26,7 @@ def coin_pulse(order: Order, now: float) -> bytes:
         credits=order.credits,
         timestamp=moment(now),
         orderId=order.order_id,
-        expiresAt=moment(order.deadline),
+        expiresAt=moment(order.deadline_ms / 1000),
     )
 
 

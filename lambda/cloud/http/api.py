@@ -121,8 +121,8 @@ class Api:
 
     def _heartbeat(self) -> dict[str, Any]:
         cabinet, body = self._cabinet()
-        link = self._heartbeats.take(cabinet, requests.heartbeat(body))
-        orders = self._ledger.unfinished(cabinet.machine_id)
+        link = self._heartbeats.handle(cabinet, requests.heartbeat(body))
+        orders = self._heartbeats.unfinished_orders(cabinet.machine_id)
         now = self._clock()
         return {
             "time": moment(now),
@@ -271,7 +271,7 @@ def _open_order(order: Order) -> dict[str, Any]:
     return {
         "order_id": order.order_id,
         "credits": order.credits,
-        "expires_at": moment(order.deadline),
+        "expires_at": moment(order.deadline_ms / 1000),
     }
 
 
@@ -280,7 +280,7 @@ def _claimed_order(order: Order, now: float) -> dict[str, Any]:
         "order_id": order.order_id,
         "claim_id": order.claim_id,
         "credits": order.credits,
-        "age_seconds": max(0.0, now - order.claimed_at),
+        "age_seconds": max(0.0, now - order.claimed_at_ms / 1000),
     }
 
 

@@ -8,7 +8,16 @@ from dataclasses import replace
 import pytest
 
 from cloud.core import orders
-from cloud.core.orders import ARROWS, Order, OrderState, Refused
+from cloud.core.orders import (
+    ARROWS,
+    ClaimRequest,
+    Order,
+    OrderState,
+    Refused,
+    Schedule,
+    SettleRequest,
+)
+from cloud.core.stamps import Stamp, to_ms
 
 OPEN = Order(
     order_id="cs_1",
@@ -20,11 +29,29 @@ OPEN = Order(
     currency="USD",
     intent_id="pi_1",
     held=True,
-    paid_at=1000.0,
-    deadline=1120.0,
-    hold_until=600_000.0,
+    paid_at_ms=1_000_000,
+    deadline_ms=1_120_000,
+    hold_until_ms=600_000_000,
+    write_id="paid",
 )
-CLAIMED = replace(OPEN, state=OrderState.CLAIMED, claim_id="c1", claimed_at=1001.0)
+SCHEDULE = Schedule(deadline_ms=120_000, unsettled_ms=900_000, abandon_before_ms=86_400_000)
+
+
+def stamp(seconds: float) -> Stamp:
+    return Stamp(to_ms(seconds), f"write at {seconds}")
+
+
+def claim(order: Order, machine_id: str, claim_id: str, at: float) -> Order | Refused:
+    request = ClaimRequest(machine_id, order.order_id, claim_id)
+    return orders.claim(order, request, stamp(at), SCHEDULE)
+
+
+def settle(order: Order, claim_id: str, pulsed: int, pulses: int, at: float) -> Order | Refused:
+    request = SettleRequest(order.machine_id, order.order_id, claim_id, pulsed, pulses)
+    return orders.settle(order, request, stamp(at))
+
+
+CLAIMED = replace(OPEN, state=OrderState.CLAIMED, claim_id="c1", claimed_at_ms=1_001_000)
 EACH = {
     OrderState.OPEN: OPEN,
     OrderState.CLAIMED: CLAIMED,
@@ -35,10 +62,10 @@ EACH = {
 }
 Arrow = Callable[[Order], Order | Refused]
 LEADS_TO: dict[OrderState, Arrow] = {
-    OrderState.CLAIMED: lambda o: orders.claim(o, "cab001", "new", 1010.0),
-    OrderState.SETTLING: lambda o: orders.settle(o, o.claim_id or "c1", 3, 6, 1020.0),
-    OrderState.SETTLED: lambda o: orders.settled(o, 500, 1030.0),
-    OrderState.RELEASED: lambda o: orders.released(o, 0, 1030.0),
+    OrderState.CLAIMED: lambda o: claim(o, "cab001", "new", 1010.0),
+    OrderState.SETTLING: lambda o: settle(o, o.claim_id or "c1", 3, 6, 1020.0),
+    OrderState.SETTLED: lambda o: orders.settled(o, 500, stamp(1030.0)),
+    OrderState.RELEASED: lambda o: orders.released(o, 0, stamp(1030.0)),
 }
 
 
@@ -55,47 +82,47 @@ def test_only_the_arrows_of_the_drawing_lead_on(before: OrderState, after: Order
 
 
 @pytest.mark.parametrize("before", OrderState)
-def test_only_open_orders_are_released_and_only_claimed_ones_given_up(
+def test_only_open_orders_are_released_and_only_claimed_ones_abandoned(
     before: OrderState,
 ) -> None:
-    released = orders.release(EACH[before], "late", 2000.0)
-    given_up = orders.give_up(EACH[before], "late", 2000.0)
+    released = orders.release(EACH[before], "late", stamp(2000.0))
+    abandoned = orders.abandon(EACH[before], "late", stamp(2000.0))
     assert isinstance(released, Order) == (before is OrderState.OPEN)
-    assert isinstance(given_up, Order) == (before is OrderState.CLAIMED)
+    assert isinstance(abandoned, Order) == (before is OrderState.CLAIMED)
 
 
 def test_the_same_claim_again_changes_nothing_and_another_one_is_refused() -> None:
-    assert orders.claim(CLAIMED, "cab001", "c1", 5000.0) is CLAIMED
-    assert isinstance(orders.claim(CLAIMED, "cab001", "c2", 1002.0), Refused)
+    assert claim(CLAIMED, "cab001", "c1", 5000.0) is CLAIMED
+    assert isinstance(claim(CLAIMED, "cab001", "c2", 1002.0), Refused)
 
 
 def test_a_claim_at_the_deadline_is_too_late() -> None:
-    assert isinstance(orders.claim(OPEN, "cab001", "c1", 1119.9), Order)
-    assert isinstance(orders.claim(OPEN, "cab001", "c1", 1120.0), Refused)
+    assert isinstance(claim(OPEN, "cab001", "c1", 1119.9), Order)
+    assert isinstance(claim(OPEN, "cab001", "c1", 1120.0), Refused)
 
 
 def test_another_cabinet_and_an_order_for_nothing_cannot_be_claimed() -> None:
-    assert isinstance(orders.claim(OPEN, "cab002", "c1", 1010.0), Refused)
-    assert isinstance(orders.claim(replace(OPEN, credits=0), "cab001", "c1", 1010.0), Refused)
+    assert isinstance(claim(OPEN, "cab002", "c1", 1010.0), Refused)
+    assert isinstance(claim(replace(OPEN, credits=0), "cab001", "c1", 1010.0), Refused)
 
 
 def test_a_second_settle_with_other_numbers_does_not_count() -> None:
     settling = EACH[OrderState.SETTLING]
-    assert orders.settle(settling, "c1", 6, 6, 1040.0) is settling
-    assert isinstance(orders.settle(settling, "c1", 5, 6, 1040.0), Refused)
+    assert settle(settling, "c1", 6, 6, 1040.0) is settling
+    assert isinstance(settle(settling, "c1", 5, 6, 1040.0), Refused)
 
 
 def test_pulses_that_do_not_match_the_credits_are_refused() -> None:
-    assert isinstance(orders.settle(CLAIMED, "c1", 6, 12, 1040.0), Order)
-    assert isinstance(orders.settle(CLAIMED, "c1", 6, 7, 1040.0), Refused)
+    assert isinstance(settle(CLAIMED, "c1", 6, 12, 1040.0), Order)
+    assert isinstance(settle(CLAIMED, "c1", 6, 7, 1040.0), Refused)
 
 
 def test_a_settle_after_the_release_is_recorded_as_given_away() -> None:
     released = replace(CLAIMED, state=OrderState.RELEASED)
-    late = orders.settle(released, "c1", 4, 6, 9999.0)
+    late = settle(released, "c1", 4, 6, 9999.0)
     assert isinstance(late, Order)
     assert (late.state, late.given_away, late.charged) == (OrderState.RELEASED, 4, 0)
-    assert orders.settle(late, "c1", 4, 6, 10_000.0) is late
+    assert settle(late, "c1", 4, 6, 10_000.0) is late
 
 
 @pytest.mark.parametrize(("pulsed", "due"), [(6, 500), (5, 416), (1, 83), (0, 0)])

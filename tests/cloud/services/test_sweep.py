@@ -41,7 +41,7 @@ def test_a_lost_answer_of_stripe_charges_once_and_right(
     arcade.cloud.sweep()
     assert arcade.order(order_id).state is OrderState.SETTLED
     assert arcade.stripe.charged(order_id) == arcade.order(order_id).charged == 500 * pulsed // 6
-    assert arcade.ledger.incidents() == []
+    assert arcade.incidents() == []
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -85,11 +85,11 @@ def test_a_claimed_order_is_not_released_for_being_late_but_reported_once(
     arcade.cloud.sweep()
     arcade.cloud.sweep()
     assert arcade.order(order_id).state is OrderState.CLAIMED
-    (incident,) = arcade.ledger.incidents()
+    (incident,) = arcade.incidents()
     assert (incident.order_id, incident.machine_id) == (order_id, "cab001")
 
 
-def test_a_claimed_order_is_given_up_a_day_before_its_hold_runs_out(
+def test_a_claimed_order_is_abandoned_a_day_before_its_hold_runs_out(
     arcade: Arcade,
 ) -> None:
     order_id = arcade.pay()
@@ -144,15 +144,15 @@ def test_a_hold_captured_in_the_dashboard_is_refunded_down_to_what_is_due(
     arcade: Arcade,
 ) -> None:
     assert settle_after(arcade, "succeeded", 500, pulsed=3) == (250, 250)
-    assert arcade.ledger.incidents() == []
+    assert arcade.incidents() == []
 
 
 def test_a_hold_cancelled_in_the_dashboard_charges_nothing_and_is_reported(
     arcade: Arcade,
 ) -> None:
     assert settle_after(arcade, "canceled", 0, pulsed=6) == (0, 0)
-    assert "outside of the kiosk" in arcade.ledger.incidents()[0].text
-    assert arcade.ledger.orders()[0].given_away == 6
+    assert "outside of the kiosk" in arcade.incidents()[0].text
+    assert arcade.orders()[0].given_away == 6
 
 
 def test_less_than_stripe_can_charge_is_given_away(arcade: Arcade) -> None:
