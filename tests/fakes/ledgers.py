@@ -107,17 +107,17 @@ class LaggingLedger(ForwardingLedger):
 
 
 class AnswerLostLedger(ForwardingLedger):
-    """Writes take effect and their answers are lost, ``times`` times: the caller sees
+    """The ``number``-th write from now takes effect, and its answer is lost: the caller sees
     :class:`LedgerUnavailable`."""
 
-    def __init__(self, inner: Ledger, times: int = 1) -> None:
+    def __init__(self, inner: Ledger, number: int = 1) -> None:
         super().__init__(inner)
-        self.times = times
+        self.number = number
 
     def _write(self, write: Callable[[Ledger], WriteResult]) -> WriteResult:
         result = write(self.inner)
-        if self.times > 0:
-            self.times -= 1
+        self.number -= 1
+        if self.number == 0:
             raise LedgerUnavailable("the answer was lost")
         return result
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,10 +18,10 @@ from cloud.core.prices import Bonus, PriceList
 from cloud.core.reconciliation import Finding
 from cloud.http import cabinet_auth
 from cloud.settings import Settings, Times
-from cloud.stores.base import Item, LedgerUnavailable, Replaceable, WriteResult
+from cloud.stores.base import Item, Ledger, LedgerUnavailable, Replaceable, WriteResult
 from cloud.stores.sqlite import SqliteLedger
 from cloud.wiring import Cloud
-from tests.fakes.ledgers import ForwardingLedger
+from tests.fakes.ledgers import LaggingLedger
 from tests.fakes.stripe import FakeStripe
 from tests.simulation.world import PowerCut, World
 
@@ -29,26 +29,48 @@ SECRET = "whsec_simulated"
 EPOCH = 1_800_000_000.0
 
 
-class FailingLedger(ForwardingLedger):
-    """The real SQLite store; a write may fail, or the machine may stop before or after it."""
+class FailingLedger(LaggingLedger):
+    """The real SQLite store; a write may fail or be tried twice, the machine may stop before or
+    after it, and its lists may be behind."""
 
     def __init__(self, world: World) -> None:
-        super().__init__(SqliteLedger(Path(":memory:")))
+        super().__init__(SqliteLedger(Path(":memory:")), SqliteLedger(Path(":memory:")))
         self._world = world
+        self._is_behind = False
+
+    def add(self, cabinet: Cabinet) -> None:
+        """Stores a cabinet, without failures."""
+        self.inner.insert(cabinet)
 
     def insert(self, item: Item) -> WriteResult:
         self._before()
-        done = self.inner.insert(item)
+        done = super().insert(item)
         self._after()
         return done
 
     def replace(self, old: Replaceable, new: Replaceable) -> WriteResult:
         self._before()
-        done = self.inner.replace(old, new)
+        done = super().replace(old, new)
         if done and isinstance(new, Order):
             self._world.note(f"ledger: {new.order_id} {new.state.value} charged {new.charged}")
         self._after()
         return done
+
+    def _write(self, write: Callable[[Ledger], WriteResult]) -> WriteResult:
+        result = super()._write(write)
+        if self._world.faults.strike("ledger tries twice"):
+            result = super()._write(write)
+        if not self._is_behind and self._world.faults.strike("index behind"):
+            self._is_behind = True
+            delay = self._world.faults.size("index behind", 0.1, 10.0)
+            self._world.at(delay, self.catch_up, in_cloud=True)
+        if not self._is_behind:
+            self.catch_up()
+        return result
+
+    def catch_up(self) -> None:
+        self._is_behind = False
+        super().catch_up()
 
     def _before(self) -> None:
         faults = self._world.faults
@@ -104,7 +126,7 @@ class CloudSide:
         """Adds a cabinet; returns its token."""
         token, digest = cabinet_auth.new(machine_id)
         prices = PriceList(100, "USD", (Bonus(5, 6),))
-        self.ledger.inner.insert(Cabinet(machine_id, machine_id, digest, prices, digest))
+        self.ledger.add(Cabinet(machine_id, machine_id, digest, prices, digest))
         return token
 
     @contextmanager

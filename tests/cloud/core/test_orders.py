@@ -10,6 +10,7 @@ import pytest
 from cloud.core import orders
 from cloud.core.orders import (
     ARROWS,
+    FINISHED,
     ClaimRequest,
     Order,
     OrderState,
@@ -123,6 +124,76 @@ def test_a_settle_after_the_release_is_recorded_as_given_away() -> None:
     assert isinstance(late, Order)
     assert (late.state, late.given_away, late.charged) == (OrderState.RELEASED, 4, 0)
     assert settle(late, "c1", 4, 6, 10_000.0) is late
+
+
+DUE = {
+    OrderState.CLAIMED: 1_010_000 + 900_000,
+    OrderState.SETTLING: 1_020_000,
+    OrderState.SETTLED: None,
+    OrderState.RELEASING: 2_000_000,
+    OrderState.RELEASED: None,
+}
+
+
+@pytest.mark.parametrize("before", OrderState)
+@pytest.mark.parametrize("after", DUE)
+def test_each_arrow_says_when_the_order_is_due_next_and_is_known_by_its_stamp(
+    before: OrderState, after: OrderState
+) -> None:
+    arrows = LEADS_TO | {
+        OrderState.RELEASING: lambda o: (
+            orders.release(o, "late", stamp(2000.0))
+            if o.state is OrderState.OPEN
+            else orders.abandon(o, "never settled", stamp(2000.0))
+        )
+    }
+    if after not in ARROWS[before]:
+        return
+    result = arrows[after](EACH[before])
+    assert isinstance(result, Order)
+    assert result.due_at_ms == DUE[after]
+    assert result.write_id == f"write at {result.changed_at_ms / 1000}"
+
+
+def test_a_claim_is_due_when_it_is_unsettled_or_abandoned_whichever_comes_first() -> None:
+    short = replace(OPEN, hold_until_ms=86_400_000 + 1_500_000)
+    for order, due_at_ms in (
+        (OPEN, 1_910_000),
+        (short, 1_500_000),
+        (replace(short, held=False), 1_910_000),
+    ):
+        claimed = claim(order, "cab001", "c1", 1010.0)
+        assert isinstance(claimed, Order)
+        assert claimed.due_at_ms == due_at_ms
+
+
+@pytest.mark.parametrize("before", OrderState)
+def test_a_claimed_order_that_was_reported_is_due_again_when_it_is_abandoned(
+    before: OrderState,
+) -> None:
+    order = replace(EACH[before], changed_at_ms=7)
+    reported = orders.report_unsettled(order, stamp(2000.0), SCHEDULE)
+    if before is not OrderState.CLAIMED:
+        assert isinstance(reported, Refused)
+        return
+    assert isinstance(reported, Order)
+    assert reported.due_at_ms == 600_000_000 - 86_400_000
+    assert (reported.version, reported.changed_at_ms) == (order.version + 1, 7)
+    charged = orders.report_unsettled(replace(order, held=False), stamp(2000.0), SCHEDULE)
+    assert isinstance(charged, Order)
+    assert charged.due_at_ms is None
+
+
+@pytest.mark.parametrize("before", OrderState)
+def test_a_refund_is_recorded_beside_a_finished_order_once(before: OrderState) -> None:
+    recorded = orders.record_refund(EACH[before], 100, True, stamp(2000.0))
+    if before not in FINISHED:
+        assert isinstance(recorded, Refused)
+        return
+    assert isinstance(recorded, Order)
+    assert (recorded.state, recorded.refunded, recorded.disputed) == (before, 100, True)
+    assert recorded.due_at_ms is None
+    assert orders.record_refund(recorded, 100, True, stamp(3000.0)) is recorded
 
 
 @pytest.mark.parametrize(("pulsed", "due"), [(6, 500), (5, 416), (1, 83), (0, 0)])

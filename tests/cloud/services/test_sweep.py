@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from cloud.adapters.stripe_gateway import StripeRefused
+from cloud.core import cabinets
+from cloud.core.cabinets import Presence
 from cloud.core.orders import OrderState
 from cloud.services.sweep import Swept
+from cloud.stores.sqlite import SqliteLedger
+from tests.cloud.stores.test_stores import ORDER
 from tests.fakes.arcade import Arcade
+from tests.fakes.ledgers import CountingLedger
 from tests.fakes.stripe import lost
 
 
@@ -127,6 +135,134 @@ def test_the_link_of_a_silent_cabinet_is_switched_off_and_on_again(
     assert not arcade.stripe.links[link_id]["active"]
     arcade.ask("/status", {"healthy": True})
     assert arcade.stripe.links[link_id]["active"]
+
+
+def test_a_link_that_could_not_be_switched_off_is_tried_again(arcade: Arcade) -> None:
+    link_id = arcade.link()
+    arcade.ask("/status", {"healthy": True})
+    arcade.now += 601
+    arcade.stripe.trouble = lost("switch_link", "before")
+    assert arcade.cloud.sweep().switched_off == 0
+    assert arcade.stripe.links[link_id]["active"]
+    assert arcade.cloud.sweep().switched_off == 1
+    assert not arcade.stripe.links[link_id]["active"]
+    assert arcade.cloud.sweep() == Swept()
+
+
+def test_the_link_of_a_cabinet_that_never_sent_a_heartbeat_is_switched_off(
+    arcade: Arcade,
+) -> None:
+    link_id = arcade.link()
+    arcade.now += 60
+    assert arcade.cloud.sweep().switched_off == 1
+    assert not arcade.stripe.links[link_id]["active"]
+    arcade.link()
+    assert arcade.stripe.links[link_id]["active"]
+    arcade.now += 60
+    assert arcade.cloud.sweep().switched_off == 1
+
+
+def test_a_link_is_not_switched_off_while_it_is_being_switched_on(arcade: Arcade) -> None:
+    swept: list[Swept] = []
+
+    def sweep_in_between(call: str, when: str) -> None:
+        if call in ("create_link", "switch_link"):
+            swept.append(arcade.cloud.sweep())
+
+    arcade.stripe.trouble = sweep_in_between
+    link_id = arcade.link()
+    assert swept == [Swept()] * 2
+    arcade.stripe.trouble = lambda _call, _when: None
+    arcade.now += 60
+    assert arcade.cloud.sweep().switched_off == 1
+    arcade.stripe.trouble = sweep_in_between
+    arcade.link()
+    assert swept == [Swept()] * 4
+    arcade.stripe.trouble = lambda _call, _when: None
+    arcade.now += 60
+    assert arcade.cloud.sweep().switched_off == 1
+    assert not arcade.stripe.links[link_id]["active"]
+
+
+def test_the_link_of_a_removed_cabinet_is_switched_off_at_the_next_sweep(
+    arcade: Arcade,
+) -> None:
+    """As when Stripe was away while the operator's command removed it."""
+    link_id = arcade.link()
+    arcade.ask("/status", {"healthy": True})
+    cabinet = arcade.ledger.cabinet("cab001")
+    assert cabinet is not None
+    arcade.cloud.links.let_sweep_look_now("cab001")
+    arcade.ledger.replace(cabinet, cabinets.remove(cabinet, arcade.cloud.clock.stamp()))
+    assert arcade.cloud.sweep().switched_off == 1
+    assert not arcade.stripe.links[link_id]["active"]
+
+
+def test_a_sweep_that_looks_at_a_healthy_cabinet_looks_again_when_it_is_silent(
+    arcade: Arcade,
+) -> None:
+    arcade.link()
+    arcade.ask("/status", {"healthy": True})
+    arcade.cloud.links.let_sweep_look_now("cab001")
+    assert arcade.cloud.sweep() == Swept()
+    arcade.now += 601
+    assert arcade.cloud.sweep().switched_off == 1
+
+
+def test_a_heartbeat_during_the_sweep_is_not_forgotten(arcade: Arcade) -> None:
+    """The sweep switches off, the cabinet is back, and then the sweep writes what it saw."""
+    link_id = arcade.link()
+    arcade.ask("/status", {"healthy": True})
+    arcade.now += 601
+
+    def back(call: str, when: str) -> None:
+        if (call, when) == ("switch_link", "after"):
+            arcade.stripe.trouble = lambda _call, _when: None
+            arcade.ask("/status", {"healthy": True})
+
+    arcade.stripe.trouble = back
+    arcade.cloud.sweep()
+    arcade.now += 601
+    arcade.cloud.sweep()
+    assert not arcade.stripe.links[link_id]["active"]
+
+
+def test_a_settle_is_not_kept_from_its_order_by_the_report_that_it_is_late(
+    arcade: Arcade,
+) -> None:
+    order_id = arcade.pay()
+    arcade.claim(order_id)
+    arcade.now += 901
+    assert arcade.cloud.sweep().unsettled == 1
+    assert arcade.cloud.sweep() == Swept()
+    assert arcade.settle(order_id, 1, 1)[1]["charged"] == 100
+
+
+def test_a_sweep_reads_only_what_is_due_however_much_there_is() -> None:
+    counting = CountingLedger(SqliteLedger(Path(":memory:")))
+    arcade = Arcade(Path(), counting)
+    now_ms = int(arcade.now * 1000)
+    cabinet = arcade.ledger.cabinet("cab001")
+    assert cabinet is not None
+    for number in range(10_000):
+        name = f"old{number:05}"
+        counting.insert(replace(cabinet, machine_id=name))
+        counting.insert(Presence(name, now_ms, True, "seen", due_at_ms=now_ms + 600_001))
+        counting.insert(replace(ORDER, order_id=name, machine_id=name, state=OrderState.SETTLED))
+    late = arcade.pay()
+    arcade.add_cabinet("cab002")
+    arcade.now += 121
+    opened = arcade.pay(machine_id="cab002")
+    counting.counts.clear()
+    swept = arcade.cloud.sweep()
+    assert swept == Swept(published=1, released=1, switched_off=1)
+    assert arcade.order(late).state is OrderState.RELEASED
+    assert arcade.order(opened).state is OrderState.OPEN
+    # Two orders, a cabinet with its presence, and its link. Two lists of what is due, one of links.
+    assert counting.counts["lists"] == 3
+    assert counting.counts["listed"] == 4
+    assert counting.counts["reads"] <= 8
+    arcade.close()
 
 
 def settle_after(arcade: Arcade, status: str, received: int, pulsed: int) -> tuple[int, int]:

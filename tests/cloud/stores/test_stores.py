@@ -274,7 +274,9 @@ def test_what_a_newer_program_stores_is_read_and_left_in_its_place(
     """A roll-back, and the roll-forward after it."""
     with monkeypatch.context() as newer:
         to_document = records.to_document
-        newer.setattr(records, "to_document", lambda item: {**to_document(item), "added_later": [1]})
+        newer.setattr(
+            records, "to_document", lambda item: {**to_document(item), "added_later": [1]}
+        )
         ledger.insert(old)
     assert stored(ledger, old) == old
     assert ledger.replace(old, new)
