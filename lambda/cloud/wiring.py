@@ -51,26 +51,26 @@ class Cloud:
             abandon_before_ms=to_ms(times.abandon_before),
         )
         silence_ms = to_ms(times.silence)
-        self.clock = stamps = Clock(clock)
+        self.clock = Clock(clock)
         cabinet_messages = CabinetMessages(publisher)
-        settlement = Settlement(ledger, stripe, stamps)
-        releases = Releases(ledger, settlement, cabinet_messages, stamps)
+        settlement = Settlement(ledger, stripe, self.clock)
+        releases = Releases(ledger, settlement, cabinet_messages, self.clock)
         self.cabinet_messages = cabinet_messages
         self.releases = releases
-        self.links = PaymentLinks(ledger, stripe, settings.public_url, stamps)
-        refunds = RefundsAndDisputes(ledger, stripe, stamps)
+        self.links = PaymentLinks(ledger, stripe, settings.public_url, self.clock)
+        refunds = RefundsAndDisputes(ledger, stripe, self.clock)
         stripe_events = StripeEvents(
-            ledger, stripe, cabinet_messages, releases, refunds, schedule, stamps
+            ledger, stripe, cabinet_messages, releases, refunds, schedule, self.clock
         )
         self.reconciliation = Reconciliation(
-            ledger, stripe, stripe_events, settlement, refunds, stamps
+            ledger, stripe, stripe_events, settlement, refunds, self.clock
         )
         self._api = Api(
             ledger=ledger,
             stripe_events=stripe_events,
-            claims=Claims(ledger, settlement, schedule, stamps),
+            claims=Claims(ledger, settlement, schedule, self.clock),
             links=self.links,
-            heartbeats=Heartbeats(ledger, self.links, silence_ms, stamps),
+            heartbeats=Heartbeats(ledger, self.links, silence_ms, self.clock),
             cabinet_messages=cabinet_messages,
             webhook_secret=settings.webhook_secret,
             clock=clock,
@@ -83,7 +83,7 @@ class Cloud:
             cabinet_messages,
             schedule,
             silence_ms,
-            stamps,
+            self.clock,
         )
 
     def handler(self, event: dict[str, Any], context: Any) -> dict[str, Any]:

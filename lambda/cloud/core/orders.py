@@ -237,7 +237,7 @@ def record_refund(order: Order, refunded: int, disputed: bool, stamp: Stamp) -> 
     return replace(_written(order, stamp), refunded=refunded, disputed=disputed)
 
 
-def due(order: Order) -> int:
+def amount_due(order: Order) -> int:
     """What the player owes for the pulses made, in the currency's smallest unit."""
     if order.state in (OrderState.RELEASING, OrderState.RELEASED):
         return 0

@@ -1,4 +1,4 @@
-"""Comparing the books: what Stripe, the ledger and a cabinet's journal say of the same order.
+"""What Stripe, the ledger and a cabinet's journal say of the same order, compared.
 
 Each comparison is a pure function that returns what does not agree, in words for an operator.
 """

@@ -119,9 +119,10 @@ class PaymentLinks:
             return link
         self._stripe.switch_link(link.link_id, active)
         switched = cabinets.switch(link, active, self._clock.stamp())
-        self._ledger.replace(link, switched)
         log.info("link %s of %s: active=%s", link.link_id, link.machine_id, active)
-        return switched
+        if self._ledger.replace(link, switched):
+            return switched
+        return self._ledger.link(link.link_id) or switched
 
     def _switch_off(self, links: Sequence[PaymentLink]) -> bool:
         on = [link for link in links if link.wanted and not link.withdrawn]

@@ -1,4 +1,4 @@
-"""Goes through Stripe, the ledger and the cabinets' journals, and finds what does not agree."""
+"""Compares Stripe, the ledger and the cabinets' journals, and finds what does not agree."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Tally:
 
 
 class Reconciliation:
-    """Compares the books. Only :meth:`repair` changes anything that moves money."""
+    """Compares the three. Only :meth:`repair` changes anything that moves money."""
 
     def __init__(
         self,

@@ -34,7 +34,7 @@ class Settlement:
         """
         if order.state not in (OrderState.SETTLING, OrderState.RELEASING):
             return order
-        due = orders.due(order)
+        due = orders.amount_due(order)
         try:
             charged = self._charge(order, due)
         except StripeUnavailable as error:

@@ -198,8 +198,8 @@ def test_a_refund_is_recorded_beside_a_finished_order_once(before: OrderState) -
 
 @pytest.mark.parametrize(("pulsed", "due"), [(6, 500), (5, 416), (1, 83), (0, 0)])
 def test_what_is_due_is_the_pulsed_part_rounded_down(pulsed: int, due: int) -> None:
-    assert orders.due(replace(EACH[OrderState.SETTLING], pulsed=pulsed)) == due
+    assert orders.amount_due(replace(EACH[OrderState.SETTLING], pulsed=pulsed)) == due
 
 
 def test_nothing_is_due_for_what_is_released() -> None:
-    assert orders.due(replace(EACH[OrderState.RELEASING], pulsed=4, pulses=6)) == 0
+    assert orders.amount_due(replace(EACH[OrderState.RELEASING], pulsed=4, pulses=6)) == 0
