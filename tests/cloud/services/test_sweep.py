@@ -133,8 +133,11 @@ def test_the_link_of_a_silent_cabinet_is_switched_off_and_on_again(
     arcade.now += 2
     assert arcade.cloud.sweep().switched_off == 1
     assert not arcade.stripe.links[link_id]["active"]
+    # It is not looked at again until it is back.
+    assert list(arcade.ledger.lagging_due_cabinet_ids(10**15)) == []
     arcade.ask("/status", {"healthy": True})
     assert arcade.stripe.links[link_id]["active"]
+    assert list(arcade.ledger.lagging_due_cabinet_ids(10**15)) == ["cab001"]
 
 
 def test_a_link_that_could_not_be_switched_off_is_tried_again(arcade: Arcade) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cloud.core.orders import OrderState
+from cloud.services.heartbeats import Heartbeats
 from cloud.services.sweep import Swept
 from cloud.stores.base import Ledger
 from tests.cloud.stores.conftest import Open
@@ -82,6 +83,29 @@ def test_a_heartbeat_answers_with_the_orders_as_they_are(
     _, body = arcade.ask("/status", {"healthy": True})
     assert [order["order_id"] for order in body["orders"]] == [opened]
     assert [order["order_id"] for order in body["claimed"]] == [claimed]
+
+
+def test_finished_orders_that_the_index_still_lists_are_left_out(
+    arcade: Arcade, lagging: LaggingLedger
+) -> None:
+    settled, opened = arcade.pay(), arcade.pay()
+    lagging.catch_up()
+    arcade.claim(settled)
+    arcade.settle(settled, 1, 1)
+    heartbeats = Heartbeats(lagging, arcade.cloud.links, 600_000, arcade.cloud.clock)
+    assert [order.order_id for order in heartbeats.unfinished_orders("cab001")] == [opened]
+
+
+def test_a_link_that_was_just_switched_on_is_left_on_though_the_index_calls_it_due(
+    arcade: Arcade, lagging: LaggingLedger
+) -> None:
+    link_id = arcade.link()
+    lagging.catch_up()
+    arcade.now += 60
+    assert arcade.cloud.sweep().switched_off == 1
+    arcade.link()
+    assert arcade.cloud.sweep() == Swept()
+    assert arcade.stripe.links[link_id]["active"]
 
 
 def test_a_heartbeat_switches_a_link_by_what_it_is_and_not_by_what_the_index_has(
