@@ -31,5 +31,5 @@ class Heartbeats:
 
     def unfinished_orders(self, machine_id: str) -> list[Order]:
         """The cabinet's orders that are neither settled nor released, oldest payment first."""
-        found = (self._ledger.order(i) for i in self._ledger.lagging_unfinished_ids(machine_id))
-        return [order for order in found if order and order.state in UNFINISHED]
+        orders = (self._ledger.order(i) for i in self._ledger.lagging_unfinished_ids(machine_id))
+        return [order for order in orders if order and order.state in UNFINISHED]

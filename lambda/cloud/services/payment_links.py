@@ -107,8 +107,8 @@ class PaymentLinks:
 
     def _links_of(self, machine_id: str) -> list[PaymentLink]:
         """The cabinet's links, the newest first, each as it is now."""
-        found = (self._ledger.link(i) for i in self._ledger.lagging_link_ids(machine_id))
-        return [link for link in found if link]
+        links = (self._ledger.link(i) for i in self._ledger.lagging_link_ids(machine_id))
+        return [link for link in links if link]
 
     def _switch(self, link: PaymentLink, active: bool) -> PaymentLink:
         """Asks Stripe to let the link be paid, or not, if that is not what it is already.

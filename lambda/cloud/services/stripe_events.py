@@ -1,7 +1,7 @@
 """What Stripe's events do: a paid Checkout Session becomes an order, a failed card a message.
 
 An event is only a reason to look. What was paid, and whether the money is there, is asked of
-Stripe; for which cabinet, is told by the Payment Link that the ledger knows.
+Stripe; the cabinet is that of the Payment Link, as the ledger has it.
 """
 
 from __future__ import annotations
