@@ -183,11 +183,12 @@ class _Calls:
 
     def _open_order(self) -> str:
         self._numbers += 1
-        now = time.time()
+        now_ms = round(time.time() * 1000)
         order = Order(
             order_id=f"cs_start_{self._numbers}", machine_id="cab001", state=OrderState.OPEN,
             quantity=1, credits=1, amount=100, currency="USD", intent_id="pi_start", held=True,
-            paid_at=now, deadline=now + 3600, hold_until=now + 86400,
+            paid_at_ms=now_ms, deadline_ms=now_ms + 3_600_000, hold_until_ms=now_ms + 86_400_000,
+            write_id=f"start-{self._numbers}",
         )  # fmt: skip
         ledger = SqliteLedger(self._ledger)
         ledger.insert(order)

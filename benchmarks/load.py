@@ -146,15 +146,19 @@ class _Hall:
             for number in range(1, count + 1):
                 machine_id = f"cab{number:04}"
                 known[machine_id], digest = cabinet_tokens.new(machine_id)
-                ledger.insert(Cabinet(machine_id, machine_id, digest, PriceList(100, "USD")))
+                ledger.insert(
+                    Cabinet(machine_id, machine_id, digest, PriceList(100, "USD"), digest)
+                )
         return known
 
     def add_old_orders(self, count: int) -> None:
         """What a few years leave behind, spread over the cabinets."""
         template = Order(
             order_id="cs_old", machine_id="cab0001", state=OrderState.SETTLED, quantity=1,
-            credits=1, amount=100, currency="USD", intent_id="pi_old", held=True, paid_at=1.6e9,
-            deadline=1.6e9, hold_until=1.6e9, claim_id="c", pulsed=1, pulses=1, charged=100,
+            credits=1, amount=100, currency="USD", intent_id="pi_old", held=True,
+            paid_at_ms=1_600_000_000_000, deadline_ms=1_600_000_000_000,
+            hold_until_ms=1_600_000_000_000, write_id="old", claim_id="c", pulsed=1, pulses=1,
+            charged=100,
         )  # fmt: skip
         with contextlib.closing(SqliteLedger(self.data / "ledger.db")) as ledger:
             ledger.insert(template)
@@ -164,8 +168,8 @@ class _Hall:
                 """INSERT INTO orders
                 WITH RECURSIVE numbers (n) AS (
                     SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)
-                SELECT id || n, printf('cab%04d', n % 50 + 1), state, paid_at + n, version,
-                    json_set(body, '$.order_id', id || n, '$.paid_at', paid_at + n,
+                SELECT id || n, printf('cab%04d', n % 50 + 1), state, paid_at_ms + n, due_at_ms,
+                    version, json_set(body, '$.order_id', id || n, '$.paid_at_ms', paid_at_ms + n,
                         '$.machine_id', printf('cab%04d', n % 50 + 1))
                 FROM orders, numbers WHERE id = ?""",
                 (count, template.order_id),

@@ -24,6 +24,7 @@ from stripe import WebhookSignature
 from benchmarks import parts
 from benchmarks.rows import Row, middle, spread
 from cloud.core.orders import Order, OrderState
+from cloud.stores.base import WriteResult
 from cloud.stores.sqlite import SqliteLedger
 from kiosk.config import loader
 from kiosk.config.schema import BrokerConfig
@@ -41,7 +42,7 @@ def run() -> list[Row]:
     marks = _Marks()
     insert = SqliteLedger.insert
 
-    def marked_insert(store: SqliteLedger, item: Any) -> bool:
+    def marked_insert(store: SqliteLedger, item: Any) -> WriteResult:
         done = insert(store, item)
         if isinstance(item, Order):
             marks("stored")
@@ -188,14 +189,16 @@ def _commits(data: Path, count: int) -> list[float]:
     for number in range(count):
         order = Order(
             order_id=f"cs_{number}", machine_id="cab001", state=OrderState.OPEN, quantity=1,
-            credits=1, amount=100, currency="USD", intent_id="pi", held=True, paid_at=0.0,
-            deadline=0.0, hold_until=0.0,
+            credits=1, amount=100, currency="USD", intent_id="pi", held=True, paid_at_ms=0,
+            deadline_ms=0, hold_until_ms=0, write_id="paid",
         )  # fmt: skip
         name = order.order_id
         begun = time.perf_counter()
         ledger.insert(order)
         book.append(Entry(Kind.CLAIM, name, claim_id="c"))
-        ledger.replace(order, replace(order, state=OrderState.CLAIMED, version=2))
+        ledger.replace(
+            order, replace(order, state=OrderState.CLAIMED, version=2, write_id="claimed")
+        )
         book.append(
             Entry(Kind.CLAIMED, name, credits=1, pulses=1),
             Entry(Kind.PULSE_BEGINS, name, number=1),

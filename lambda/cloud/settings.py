@@ -19,7 +19,7 @@ class Times:
     deadline: float = 120.0
     heartbeat: float = 300.0
     unsettled: float = 900.0
-    give_up_before: float = 24 * 3600.0
+    abandon_before: float = 24 * 3600.0
 
     @property
     def silence(self) -> float:
@@ -44,7 +44,7 @@ _TIMES = {
     "ORDER_DEADLINE_SECONDS": "deadline",
     "HEARTBEAT_SECONDS": "heartbeat",
     "UNSETTLED_SECONDS": "unsettled",
-    "GIVE_UP_BEFORE_SECONDS": "give_up_before",
+    "GIVE_UP_BEFORE_SECONDS": "abandon_before",
 }
 
 

@@ -9,9 +9,12 @@ from pathlib import Path
 from cloud.adapters.mqtt_publisher import MqttPublisher
 from cloud.adapters.publisher import Publisher
 from cloud.adapters.stripe_gateway import Gateway, StripeGateway
+from cloud.core.orders import Schedule
+from cloud.core.stamps import to_ms
 from cloud.http.api import Api
 from cloud.services.cabinet_messages import CabinetMessages
 from cloud.services.claims import Claims
+from cloud.services.clock import Clock
 from cloud.services.heartbeats import Heartbeats
 from cloud.services.payment_links import PaymentLinks
 from cloud.services.reconciliation import Reconciliation
@@ -38,25 +41,33 @@ class Cloud:
     ) -> None:
         self.ledger = ledger
         self._publisher = publisher
+        times = settings.times
+        schedule = Schedule(
+            deadline_ms=to_ms(times.deadline),
+            unsettled_ms=to_ms(times.unsettled),
+            abandon_before_ms=to_ms(times.abandon_before),
+        )
+        silence_ms = to_ms(times.silence)
+        self.clock = Clock(clock)
         cabinet_messages = CabinetMessages(publisher)
-        settlement = Settlement(ledger, stripe, clock)
-        releases = Releases(ledger, settlement, cabinet_messages, clock)
+        settlement = Settlement(ledger, stripe, self.clock)
+        releases = Releases(ledger, settlement, cabinet_messages, self.clock)
         self.cabinet_messages = cabinet_messages
         self.releases = releases
-        self.links = PaymentLinks(ledger, stripe, settings.public_url)
-        refunds = RefundsAndDisputes(ledger, stripe, clock)
+        self.links = PaymentLinks(ledger, stripe, settings.public_url, self.clock)
+        refunds = RefundsAndDisputes(ledger, stripe, self.clock)
         stripe_events = StripeEvents(
-            ledger, stripe, cabinet_messages, releases, refunds, settings.times, clock
+            ledger, stripe, cabinet_messages, releases, refunds, schedule, self.clock
         )
         self.reconciliation = Reconciliation(
-            ledger, stripe, stripe_events, settlement, refunds, clock
+            ledger, stripe, stripe_events, settlement, refunds, self.clock
         )
         self.api = Api(
             ledger=ledger,
             stripe_events=stripe_events,
-            claims=Claims(ledger, settlement, clock),
+            claims=Claims(ledger, settlement, schedule, self.clock),
             links=self.links,
-            heartbeats=Heartbeats(ledger, self.links, clock),
+            heartbeats=Heartbeats(ledger, self.links, silence_ms, self.clock),
             cabinet_messages=cabinet_messages,
             webhook_secret=settings.webhook_secret,
             clock=clock,
@@ -67,8 +78,9 @@ class Cloud:
             settlement,
             releases,
             cabinet_messages,
-            settings.times,
-            clock,
+            schedule,
+            silence_ms,
+            self.clock,
         )
 
     def sweep(self) -> Swept:

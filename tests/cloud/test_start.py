@@ -21,12 +21,14 @@ HEAVY = {"stripe", "paho", "requests", "ssl", "asyncio"}
 
 ORDER = Order(
     order_id="cs_1", machine_id="cab001", state=OrderState.OPEN, quantity=1, credits=1, amount=100,
-    currency="USD", intent_id="pi_1", held=True, paid_at=1e9, deadline=4e9, hold_until=4e9,
+    currency="USD", intent_id="pi_1", held=True, paid_at_ms=10**12,
+    deadline_ms=4 * 10**12, hold_until_ms=4 * 10**12, write_id="w1",
 )  # fmt: skip
 SETTLED = Order(
     order_id="cs_2", machine_id="cab001", state=OrderState.SETTLED, quantity=1, credits=1,
-    amount=100, currency="USD", intent_id="pi_2", held=True, paid_at=1e9, deadline=4e9,
-    hold_until=4e9, claim_id="c", pulsed=1, pulses=1, charged=100,
+    amount=100, currency="USD", intent_id="pi_2", held=True, paid_at_ms=10**12,
+    deadline_ms=4 * 10**12, hold_until_ms=4 * 10**12, write_id="w2", claim_id="c", pulsed=1,
+    pulses=1, charged=100,
 )  # fmt: skip
 
 SCRIPT = """
@@ -42,7 +44,7 @@ def first_answer(folder: Path, route: str, body: dict[str, object]) -> tuple[int
     """The status of the first answer of a new process, and what was imported for it."""
     token, digest = cabinet_tokens.new("cab001")
     ledger = SqliteLedger(folder / "ledger.db")
-    ledger.insert(Cabinet("cab001", "cab001", digest, PriceList(100, "USD")))
+    ledger.insert(Cabinet("cab001", "cab001", digest, PriceList(100, "USD"), "w3"))
     ledger.insert(ORDER)
     ledger.insert(SETTLED)
     ledger.close()

@@ -10,7 +10,7 @@ from typing import Any
 
 from stripe import WebhookSignature
 
-from cloud.core.cabinets import Cabinet
+from cloud.core.cabinets import Cabinet, Incident, PaymentLink
 from cloud.core.orders import Order
 from cloud.core.prices import Bonus, PriceList
 from cloud.services import cabinet_tokens
@@ -48,7 +48,9 @@ class Arcade:
         token, digest = cabinet_tokens.new(machine_id)
         self.tokens[machine_id] = token
         prices = prices or PriceList(100, "USD", (Bonus(5, 6),))
-        assert self.ledger.insert(Cabinet(machine_id, f"The {machine_id}", digest, prices))
+        write_id = self.cloud.clock.stamp().write_id
+        cabinet = Cabinet(machine_id, f"The {machine_id}", digest, prices, write_id)
+        assert self.ledger.insert(cabinet)
 
     def close(self) -> None:
         self.cloud.close()
@@ -166,6 +168,19 @@ class Arcade:
             "pulses": pulses,
         }
         return self.ask("/settle", body | more)
+
+    # The ledger
+
+    def orders(self) -> list[Order]:
+        return list(self.ledger.lagging_orders())
+
+    def incidents(self) -> list[Incident]:
+        return list(self.ledger.lagging_incidents())
+
+    def links(self, machine_id: str = "cab001") -> list[PaymentLink]:
+        """The newest first."""
+        found = [self.ledger.link(i) for i in self.ledger.lagging_link_ids(machine_id)]
+        return [link for link in found if link]
 
     def order(self, order_id: str) -> Order:
         found = self.ledger.order(order_id)

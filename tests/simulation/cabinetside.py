@@ -378,7 +378,7 @@ class Cabinet:
         if isinstance(call, ClaimCall) and faults.strike("claim at the deadline"):
             order = self.cloud.ledger.order(call.order_id)
             if order:
-                delay = max(delay, order.deadline - EPOCH - self.world.now - 0.05)
+                delay = max(delay, order.deadline_ms / 1000 - EPOCH - self.world.now - 0.05)
                 self.world.at(delay + 0.01, self.cloud.sweep_now, in_cloud=True)
         self.world.at(delay, arrive, in_cloud=True)
         if faults.strike("request twice"):

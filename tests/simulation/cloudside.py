@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,15 +12,16 @@ from stripe import WebhookSignature
 
 from cloud.adapters.publisher import PublishFailed
 from cloud.adapters.stripe_gateway import StripeUnavailable
-from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
+from cloud.core.cabinets import Cabinet
 from cloud.core.orders import Order
 from cloud.core.prices import Bonus, PriceList
 from cloud.core.reconciliation import Finding
 from cloud.services import cabinet_tokens
 from cloud.settings import Settings, Times
-from cloud.stores.base import LedgerUnavailable
+from cloud.stores.base import Item, Ledger, LedgerUnavailable, Replaceable, WriteResult
 from cloud.stores.sqlite import SqliteLedger
 from cloud.wiring import Cloud
+from tests.fakes.ledgers import LaggingLedger
 from tests.fakes.stripe import FakeStripe
 from tests.simulation.world import PowerCut, World
 
@@ -28,28 +29,48 @@ SECRET = "whsec_simulated"
 EPOCH = 1_800_000_000.0
 
 
-class FailingLedger:
-    """The real SQLite store; a write may fail, or the machine may stop before or after it."""
+class FailingLedger(LaggingLedger):
+    """The real SQLite store; a write may fail or be tried twice, the machine may stop before or
+    after it, and its lists may be behind."""
 
     def __init__(self, world: World) -> None:
+        super().__init__(SqliteLedger(Path(":memory:")), SqliteLedger(Path(":memory:")))
         self._world = world
-        self._inner = SqliteLedger(Path(":memory:"))
+        self._is_behind = False
 
-    def insert(self, item: Order | Cabinet | PaymentLink | Incident) -> bool:
+    def add(self, cabinet: Cabinet) -> None:
+        """Stores a cabinet, without failures."""
+        self.inner.insert(cabinet)
+
+    def insert(self, item: Item) -> WriteResult:
         self._before()
-        done = self._inner.insert(item)
+        done = super().insert(item)
         self._after()
         return done
 
-    def replace(
-        self, old: Order | Cabinet | PaymentLink, new: Order | Cabinet | PaymentLink
-    ) -> bool:
+    def replace(self, old: Replaceable, new: Replaceable) -> WriteResult:
         self._before()
-        done = self._inner.replace(old, new)
+        done = super().replace(old, new)
         if done and isinstance(new, Order):
             self._world.note(f"ledger: {new.order_id} {new.state.value} charged {new.charged}")
         self._after()
         return done
+
+    def _write(self, write: Callable[[Ledger], WriteResult]) -> WriteResult:
+        result = super()._write(write)
+        if self._world.faults.strike("ledger tries twice"):
+            result = super()._write(write)
+        if not self._is_behind and self._world.faults.strike("index behind"):
+            self._is_behind = True
+            delay = self._world.faults.size("index behind", 0.1, 10.0)
+            self._world.at(delay, self.catch_up, in_cloud=True)
+        if not self._is_behind:
+            self.catch_up()
+        return result
+
+    def catch_up(self) -> None:
+        self._is_behind = False
+        super().catch_up()
 
     def _before(self) -> None:
         faults = self._world.faults
@@ -63,39 +84,6 @@ class FailingLedger:
     def _after(self) -> None:
         if self._world.faults.strike("Lambda dies after a write"):
             raise PowerCut
-
-    def order(self, order_id: str) -> Order | None:
-        return self._inner.order(order_id)
-
-    def unfinished(self, machine_id: str = "") -> Sequence[Order]:
-        return self._inner.unfinished(machine_id)
-
-    def orders(self, machine_id: str = "", since: float = 0.0) -> Sequence[Order]:
-        return self._inner.orders(machine_id, since)
-
-    def cabinet(self, machine_id: str) -> Cabinet | None:
-        return self._inner.cabinet(machine_id)
-
-    def cabinets(self) -> Sequence[Cabinet]:
-        return self._inner.cabinets()
-
-    def link(self, link_id: str) -> PaymentLink | None:
-        return self._inner.link(link_id)
-
-    def links(self, machine_id: str) -> Sequence[PaymentLink]:
-        return self._inner.links(machine_id)
-
-    def see(self, presence: Presence) -> None:
-        self._inner.see(presence)
-
-    def presence(self, machine_id: str) -> Presence | None:
-        return self._inner.presence(machine_id)
-
-    def incidents(self, since: float = 0.0) -> Sequence[Incident]:
-        return self._inner.incidents(since)
-
-    def close(self) -> None:
-        self._inner.close()
 
 
 class Broker(Protocol):
@@ -138,7 +126,7 @@ class CloudSide:
         """Adds a cabinet; returns its token."""
         token, digest = cabinet_tokens.new(machine_id)
         prices = PriceList(100, "USD", (Bonus(5, 6),))
-        self.ledger._inner.insert(Cabinet(machine_id, machine_id, digest, prices))
+        self.ledger.add(Cabinet(machine_id, machine_id, digest, prices, digest))
         return token
 
     @contextmanager

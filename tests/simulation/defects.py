@@ -16,6 +16,7 @@ from cloud.http import api
 from cloud.http.api_gateway import Request, Response, json_response
 from cloud.services import settlement, stripe_events, sweep
 from cloud.stores import sqlite
+from cloud.stores.base import WriteResult
 from kiosk import engine
 from kiosk.core import order_book
 from kiosk.core.cabinet import handlers
@@ -108,9 +109,10 @@ def _no_key(monkeypatch: pytest.MonkeyPatch) -> None:
 def _no_condition(monkeypatch: pytest.MonkeyPatch) -> None:
     strict = sqlite.SqliteLedger.replace
 
-    def lax(self: sqlite.SqliteLedger, old: Any, new: Any) -> bool:
+    def lax(self: sqlite.SqliteLedger, old: Any, new: Any) -> WriteResult:
         stored = self.order(old.order_id) if isinstance(old, Order) else None
-        return strict(self, stored or old, new)
+        first = stored is not None and stored.write_id != new.write_id
+        return strict(self, stored if stored and first else old, new)
 
     monkeypatch.setattr(sqlite.SqliteLedger, "replace", lax)
 
@@ -168,9 +170,10 @@ def _insert_again(monkeypatch: pytest.MonkeyPatch) -> None:
         finally:
             self._ledger.order = known  # type: ignore[method-assign]
 
-    def overwrite(self: sqlite.SqliteLedger, item: Any) -> bool:
+    def overwrite(self: sqlite.SqliteLedger, item: Any) -> WriteResult:
         stored = self.order(item.order_id) if isinstance(item, Order) else None
-        return self.replace(stored, item) if stored else insert(self, item)
+        first = stored is not None and stored.write_id != item.write_id
+        return self.replace(stored, item) if stored and first else insert(self, item)
 
     monkeypatch.setattr(stripe_events.StripeEvents, "_paid", forgetful)
     monkeypatch.setattr(sqlite.SqliteLedger, "insert", overwrite)
@@ -179,7 +182,9 @@ def _insert_again(monkeypatch: pytest.MonkeyPatch) -> None:
 @defect("the whole amount is charged, however few pulses were made")
 def _charge_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        orders, "due", lambda order: 0 if order.state.value.startswith("releas") else order.amount
+        orders,
+        "amount_due",
+        lambda order: 0 if order.state.value.startswith("releas") else order.amount,
     )
 
 

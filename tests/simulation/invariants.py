@@ -28,7 +28,7 @@ def at_a_coin(
         raise Broken(f"a pulse for {order_id} at another cabinet")
     if order.state is not OrderState.CLAIMED:
         raise Broken(f"a pulse for {order_id}, which is {order.state.value} and not claimed")
-    late = cloud.clock() - order.claimed_at
+    late = cloud.clock() - order.claimed_at_ms / 1000
     if late > WINDOW:
         raise Broken(f"a pulse for {order_id}, {late:.0f} s after it was claimed")
     if coins[order_id, number] > 1:
@@ -65,7 +65,7 @@ def at_an_acknowledgement(cloud: CloudSide, cabinet: Cabinet, order_id: str) -> 
 
 def at_the_end(cloud: CloudSide, cabinets: list[Cabinet], coins: Counter[tuple[str, int]]) -> None:
     """Checked once everything is healed and quiet."""
-    stored = {order.order_id: order for order in cloud.ledger.orders()}
+    stored = {order.order_id: order for order in cloud.ledger.lagging_orders()}
     for session_id in cloud.stripe.payments:
         order = stored.get(session_id)
         if order is None:

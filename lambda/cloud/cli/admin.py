@@ -9,7 +9,6 @@ import secrets
 import sys
 import time
 from collections import Counter
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -17,12 +16,14 @@ from typing import Protocol
 
 from cloud.adapters.stripe_gateway import StripeRefused, StripeUnavailable
 from cloud.cli import cabinet_config
-from cloud.core import money
+from cloud.core import cabinets, money
 from cloud.core.cabinets import MACHINE_ID, Cabinet
 from cloud.core.prices import Bonus, PriceList, mistakes
 from cloud.core.reconciliation import Repair
+from cloud.core.stamps import Stamp, to_ms
 from cloud.services import cabinet_tokens
 from cloud.services.cabinet_messages import CabinetMessages
+from cloud.services.clock import Clock
 from cloud.services.payment_links import PaymentLinks
 from cloud.services.reconciliation import Reconciliation
 from cloud.services.releases import Releases
@@ -37,6 +38,7 @@ class AdminError(Exception):
 class Services(Protocol):
     """The parts of the cloud that the commands use."""
 
+    clock: Clock
     ledger: Ledger
     links: PaymentLinks
     releases: Releases
@@ -69,7 +71,7 @@ class Admin:
         token, digest = cabinet_tokens.new(args.machine_id)
         name = args.name or args.machine_id
         prices = _prices(PriceList(100, "USD"), args)
-        cabinet = Cabinet(args.machine_id, name, digest, prices)
+        cabinet = Cabinet(args.machine_id, name, digest, prices, self._stamp().write_id)
         if not self._ledger.insert(cabinet):
             old = self._cabinet(args.machine_id, removed=True)
             if not old.removed:
@@ -77,22 +79,21 @@ class Admin:
                     f"{args.machine_id} is there already: `token {args.machine_id}` makes it a "
                     "new token, `price` another price list"
                 )
-            self._replace(old, replace(cabinet, version=old.version + 1))
+            self._replace(old, cabinets.add_again(old, cabinet))
         self._print_config(cabinet, token)
 
     def token(self, args: argparse.Namespace) -> None:
         """Replaces a cabinet's token and prints its config file; the old token stops working."""
         cabinet = self._cabinet(args.machine_id)
         token, digest = cabinet_tokens.new(cabinet.machine_id)
-        self._replace(cabinet, replace(cabinet, token_hash=digest, version=cabinet.version + 1))
+        self._replace(cabinet, cabinets.with_token(cabinet, digest, self._stamp()))
         self._print_config(cabinet, token)
 
     def price(self, args: argparse.Namespace) -> None:
         """Changes a cabinet's price list; the old link takes no more payments."""
         cabinet = self._cabinet(args.machine_id)
-        changed = replace(
-            cabinet, prices=_prices(cabinet.prices, args), version=cabinet.version + 1
-        )
+        prices = _prices(cabinet.prices, args)
+        changed = cabinets.with_prices(cabinet, prices, self._stamp())
         self._replace(cabinet, changed)
         self._cloud.links.retire(changed)
         self._cloud.cabinet_messages.payment(cabinet.machine_id, "offer_changed", time.time())
@@ -101,19 +102,20 @@ class Admin:
     def remove(self, args: argparse.Namespace) -> None:
         """Takes a cabinet out of service; its orders stay in the ledger."""
         cabinet = self._cabinet(args.machine_id)
-        self._replace(cabinet, replace(cabinet, removed=True, version=cabinet.version + 1))
+        self._cloud.links.let_sweep_look_now(cabinet.machine_id)
+        self._replace(cabinet, cabinets.remove(cabinet, self._stamp()))
         self._cloud.links.switch_off(cabinet.machine_id)
         print(f"{cabinet.machine_id} is removed: its token is void and its link is off")
 
     def list(self, _args: argparse.Namespace) -> None:
         """Lists the cabinets and their last heartbeats."""
-        for cabinet in self._ledger.cabinets():
+        for cabinet in self._ledger.lagging_cabinets():
             if cabinet.removed:
                 continue
             seen = self._ledger.presence(cabinet.machine_id)
             state = "never seen"
-            if seen:
-                ago = time.time() - seen.seen_at
+            if seen and seen.seen_at_ms:
+                ago = time.time() - seen.seen_at_ms / 1000
                 state = f"{seen.state or 'unknown'}, seen {ago:.0f} s ago"
                 state += "".join(f"\n    {problem}" for problem in seen.problems)
             print(f"{cabinet.machine_id}  {_price_text(cabinet.prices)}  {state}")
@@ -121,8 +123,10 @@ class Admin:
     def orders(self, args: argparse.Namespace) -> None:
         """Lists the orders of the last days."""
         since = time.time() - args.days * 86400
-        for order in self._ledger.orders(args.machine_id or "", since):
-            paid = datetime.fromtimestamp(order.paid_at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        for order in self._ledger.lagging_orders(args.machine_id or "", to_ms(since)):
+            paid = datetime.fromtimestamp(order.paid_at_ms / 1000, UTC).strftime(
+                "%Y-%m-%d %H:%M:%S"
+            )
             charged = money.text(order.charged, order.currency)
             print(
                 f"{paid}  {order.machine_id}  {order.state.value:9}  "
@@ -132,12 +136,12 @@ class Admin:
 
     def problems(self, _args: argparse.Namespace) -> None:
         """Lists what needs an operator's attention."""
-        for cabinet in self._ledger.cabinets():
+        for cabinet in self._ledger.lagging_cabinets():
             seen = self._ledger.presence(cabinet.machine_id)
             for problem in seen.problems if seen and not cabinet.removed else ():
                 print(f"now  {cabinet.machine_id}  {problem}")
-        for incident in self._ledger.incidents():
-            at = datetime.fromtimestamp(incident.at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        for incident in self._ledger.lagging_incidents():
+            at = datetime.fromtimestamp(incident.at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
             print(f"{at}  {incident.machine_id or '-'}  {incident.order_id}  {incident.text}")
 
     def release(self, args: argparse.Namespace) -> None:
@@ -163,9 +167,9 @@ class Admin:
             amount = money.text(finding.amount, finding.currency) if finding.currency else ""
             print(f"{finding.order_id}  {finding.machine_id}  {amount}".rstrip())
             print(f"    {finding.reason}")
-            # What people did in Stripe's dashboard moves no money here: it is always written down.
+            # What people did in Stripe's dashboard moves no money here: it is always recorded.
             done, todo = "", finding.todo
-            if args.fix or finding.repair is Repair.NOTE:
+            if args.fix or finding.repair is Repair.RECORD:
                 try:
                     done = books.repair(finding)
                 except (LedgerUnavailable, StripeRefused, StripeUnavailable) as error:
@@ -186,6 +190,9 @@ class Admin:
         if left:
             raise AdminError(f"{left} of {len(found)} exceptions are left")
         print(f"the books agree ({len(found)} exceptions repaired)" if found else "the books agree")
+
+    def _stamp(self) -> Stamp:
+        return self._cloud.clock.stamp()
 
     def _cabinet(self, machine_id: str, removed: bool = False) -> Cabinet:
         cabinet = self._ledger.cabinet(machine_id)

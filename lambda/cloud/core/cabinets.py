@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cloud.core.prices import PriceList
+from cloud.core.stamps import Stamp
 
 MACHINE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -18,20 +19,27 @@ class Cabinet:
     name: str
     token_hash: str
     prices: PriceList
+    write_id: str
     removed: bool = False
     version: int = 1
 
 
 @dataclass(frozen=True)
 class Presence:
-    """The cabinet's last heartbeat, at ``seen_at`` by the cloud's clock."""
+    """The cabinet's last heartbeat, at ``seen_at_ms``; 0 if there was none yet.
+
+    ``due_at_ms`` is when the sweep has to look whether the cabinet's links must be switched off;
+    ``None`` once they are.
+    """
 
     machine_id: str
-    seen_at: float
+    seen_at_ms: int
     healthy: bool
+    write_id: str
     state: str = ""
     software: str = ""
     problems: tuple[str, ...] = ()
+    due_at_ms: int | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,8 @@ class PaymentLink:
     price_id: str
     quantity: int
     prices: PriceList
+    created_at_ms: int
+    write_id: str
     wanted: bool = True
     withdrawn: bool = False
     version: int = 1
@@ -55,15 +65,98 @@ class PaymentLink:
 
 @dataclass(frozen=True)
 class Incident:
-    """Something that an operator should look at. The same ``incident_id`` is told only once."""
+    """Something that an operator should look at. The same ``incident_id`` is stored only once."""
 
     incident_id: str
-    at: float
+    at_ms: int
     text: str
+    write_id: str
     machine_id: str = ""
     order_id: str = ""
 
 
-def silent(presence: Presence | None, now: float, silence: float) -> bool:
-    """Whether a cabinet has said nothing for ``silence`` seconds."""
-    return presence is None or now - presence.seen_at > silence
+@dataclass(frozen=True)
+class HeartbeatRequest:
+    """What a cabinet says of itself."""
+
+    machine_id: str
+    state: str
+    software: str
+    healthy: bool
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LinkRequest:
+    """A cabinet asks for its Payment Link."""
+
+    machine_id: str
+    price_id: str
+    quantity: int
+
+
+def with_token(cabinet: Cabinet, token_hash: str, stamp: Stamp) -> Cabinet:
+    """The cabinet with a new token."""
+    return replace(_written(cabinet, stamp), token_hash=token_hash)
+
+
+def with_prices(cabinet: Cabinet, prices: PriceList, stamp: Stamp) -> Cabinet:
+    """The cabinet with another price list."""
+    return replace(_written(cabinet, stamp), prices=prices)
+
+
+def remove(cabinet: Cabinet, stamp: Stamp) -> Cabinet:
+    """The cabinet out of service."""
+    return replace(_written(cabinet, stamp), removed=True)
+
+
+def add_again(removed: Cabinet, new: Cabinet) -> Cabinet:
+    """A new cabinet in the place of a removed one of its name."""
+    return replace(new, version=removed.version + 1)
+
+
+def _written(cabinet: Cabinet, stamp: Stamp) -> Cabinet:
+    return replace(cabinet, version=cabinet.version + 1, write_id=stamp.write_id)
+
+
+def switch(link: PaymentLink, active: bool, stamp: Stamp) -> PaymentLink:
+    """The link after Stripe was asked to switch it."""
+    return replace(link, wanted=active, version=link.version + 1, write_id=stamp.write_id)
+
+
+def withdraw(link: PaymentLink, stamp: Stamp) -> PaymentLink:
+    """The link after somebody else switched it off."""
+    return replace(link, withdrawn=True, version=link.version + 1, write_id=stamp.write_id)
+
+
+def seen(request: HeartbeatRequest, stamp: Stamp, silence_ms: int) -> Presence:
+    """What a heartbeat leaves."""
+    return Presence(
+        machine_id=request.machine_id,
+        seen_at_ms=stamp.at_ms,
+        healthy=request.healthy,
+        write_id=stamp.write_id,
+        state=request.state,
+        software=request.software,
+        problems=request.problems,
+        due_at_ms=silent_from_ms(stamp.at_ms, silence_ms),
+    )
+
+
+def due_at(
+    machine_id: str, presence: Presence | None, due_at_ms: int | None, stamp: Stamp
+) -> Presence:
+    """The presence with another time for the sweep, also of a cabinet that was never seen."""
+    if presence is None:
+        presence = Presence(machine_id, seen_at_ms=0, healthy=False, write_id=stamp.write_id)
+    return replace(presence, due_at_ms=due_at_ms, write_id=stamp.write_id)
+
+
+def silent_from_ms(seen_at_ms: int, silence_ms: int) -> int:
+    """When a cabinet that was last seen at ``seen_at_ms`` begins to be silent."""
+    return seen_at_ms + silence_ms + 1
+
+
+def silent(presence: Presence | None, now_ms: int, silence_ms: int) -> bool:
+    """Whether a cabinet has said nothing for longer than ``silence_ms``."""
+    return presence is None or now_ms >= silent_from_ms(presence.seen_at_ms, silence_ms)

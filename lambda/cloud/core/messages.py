@@ -26,7 +26,7 @@ def coin_pulse(order: Order, now: float) -> bytes:
         credits=order.credits,
         timestamp=timestamp(now),
         orderId=order.order_id,
-        expiresAt=timestamp(order.deadline),
+        expiresAt=timestamp(order.deadline_ms / 1000),
     )
 
 

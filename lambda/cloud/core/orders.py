@@ -11,13 +11,16 @@ Rules:
 
 1. An arrow is a pure function from the order that it leaves to the order that it makes. The ledger
    stores the new one only if the old one is still there (``Ledger.replace``), so of two racing
-   arrows one loses and changes nothing.
+   arrows one loses and changes nothing. Each carries the ``write_id`` of its stamp, so that a
+   retry knows its own earlier try from somebody else's write.
 2. SETTLING and RELEASING are stored before Stripe is asked, SETTLED and RELEASED after it answered.
    What a crash left in between, the sweep finishes.
 3. An arrow that does not apply returns a :class:`Refused` with the reason, for people.
 4. No arrow leads back.
+5. Each arrow says when the sweep has to look at the order next: ``due_at_ms``, or ``None`` for
+   never. OPEN, SETTLING and RELEASING orders are due at every sweep.
 
-Times are seconds since the epoch by the cloud's clock; amounts are in the currency's smallest unit.
+Amounts are in the currency's smallest unit.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from cloud.core.money import part
+from cloud.core.stamps import Stamp
 
 
 class OrderState(Enum):
@@ -57,11 +61,11 @@ class Order:
     """What one completed Checkout Session bought at one cabinet.
 
     ``order_id`` is the Checkout Session's id. ``held`` tells money that the bank has reserved from
-    money that was charged at once; ``hold_until`` is when a hold runs out by itself. ``charged`` is
-    what the player has paid in the end, ``given_away`` the pulses that were made for nothing.
+    money that was charged at once; ``hold_until_ms`` is when a hold runs out by itself. ``charged``
+    is what the player has paid in the end, ``given_away`` the pulses that were made for nothing.
     ``refunded`` and ``disputed`` are what happened to the charge after that, by people: money that
     went back, and a bank that takes it back.
-    ``version`` counts the writes.
+    ``version`` counts the writes, ``write_id`` names the last one.
     """
 
     order_id: str
@@ -73,11 +77,12 @@ class Order:
     currency: str
     intent_id: str
     held: bool
-    paid_at: float
-    deadline: float
-    hold_until: float
+    paid_at_ms: int
+    deadline_ms: int
+    hold_until_ms: int
+    write_id: str
     claim_id: str = ""
-    claimed_at: float = 0.0
+    claimed_at_ms: int = 0
     pulsed: int = 0
     pulses: int = 0
     charged: int = 0
@@ -85,8 +90,43 @@ class Order:
     refunded: int = 0
     disputed: bool = False
     reason: str = ""
-    changed_at: float = 0.0
+    changed_at_ms: int = 0
+    due_at_ms: int | None = None
     version: int = 1
+
+
+@dataclass(frozen=True)
+class ClaimRequest:
+    """A cabinet takes an order."""
+
+    machine_id: str
+    order_id: str
+    claim_id: str
+
+
+@dataclass(frozen=True)
+class SettleRequest:
+    """A cabinet reports the pulses that it made."""
+
+    machine_id: str
+    order_id: str
+    claim_id: str
+    pulsed: int
+    pulses: int
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long an order may take: from the payment to its claim, from the claim until it is
+    reported as unsettled, and how long before the end of its hold it is abandoned."""
+
+    deadline_ms: int
+    unsettled_ms: int
+    abandon_before_ms: int
+
+    def abandon_at_ms(self, order: Order) -> int | None:
+        """When a claimed order is abandoned; ``None`` if there is no hold that could run out."""
+        return order.hold_until_ms - self.abandon_before_ms if order.held else None
 
 
 @dataclass(frozen=True)
@@ -96,38 +136,46 @@ class Refused:
     reason: str
 
 
-def claim(order: Order, machine_id: str, claim_id: str, now: float) -> Order | Refused:
+def claim(order: Order, request: ClaimRequest, stamp: Stamp, schedule: Schedule) -> Order | Refused:
     """OPEN → CLAIMED. The same ``claim_id`` again returns the order as it is."""
-    if order.machine_id != machine_id:
+    if order.machine_id != request.machine_id:
         return Refused(f"order {order.order_id} was bought at another cabinet")
     if order.state is OrderState.OPEN:
-        if now >= order.deadline:
+        if stamp.at_ms >= order.deadline_ms:
             return Refused("the order's deadline has passed: its money goes back to the player")
         if order.credits < 1:
             return Refused("the order bought nothing on the price list: its money goes back")
-        return _to(order, OrderState.CLAIMED, now, claim_id=claim_id, claimed_at=now)
+        unsettled_at_ms = stamp.at_ms + schedule.unsettled_ms
+        abandon_at_ms = schedule.abandon_at_ms(order)
+        due_at_ms = (
+            unsettled_at_ms if abandon_at_ms is None else min(unsettled_at_ms, abandon_at_ms)
+        )
+        claimed = _to(order, OrderState.CLAIMED, stamp, due_at_ms)
+        return replace(claimed, claim_id=request.claim_id, claimed_at_ms=stamp.at_ms)
     if order.state in (OrderState.RELEASING, OrderState.RELEASED):
         return Refused("the order was released: its money went back to the player")
-    if order.claim_id != claim_id:
+    if order.claim_id != request.claim_id:
         return Refused("the order is claimed already")
     return order
 
 
-def settle(order: Order, claim_id: str, pulsed: int, pulses: int, now: float) -> Order | Refused:
+def settle(order: Order, request: SettleRequest, stamp: Stamp) -> Order | Refused:
     """CLAIMED → SETTLING, or the order as it is for a repeat.
 
-    A settle of an order that was given up and released is recorded as given away.
+    A settle of an order that was abandoned and released is recorded as given away.
     """
-    if order.claim_id != claim_id or not order.claim_id:
+    pulsed, pulses = request.pulsed, request.pulses
+    if order.claim_id != request.claim_id or not order.claim_id:
         return Refused("the order is not claimed with this claim_id")
     if pulses % order.credits:
         return Refused(f"{pulses} pulses cannot be {order.credits} credits: the settle must match")
     if order.state is OrderState.CLAIMED:
-        return _to(order, OrderState.SETTLING, now, pulsed=pulsed, pulses=pulses)
+        settling = _to(order, OrderState.SETTLING, stamp, stamp.at_ms)
+        return replace(settling, pulsed=pulsed, pulses=pulses)
     if order.state in (OrderState.RELEASING, OrderState.RELEASED):
         if order.given_away == pulsed:
             return order
-        return _changed(order, now, pulsed=pulsed, pulses=pulses, given_away=pulsed)
+        return replace(_written(order, stamp), pulsed=pulsed, pulses=pulses, given_away=pulsed)
     if (order.pulsed, order.pulses) != (pulsed, pulses):
         return Refused(
             f"the order was settled with {order.pulsed} of {order.pulses} pulses: "
@@ -136,55 +184,76 @@ def settle(order: Order, claim_id: str, pulsed: int, pulses: int, now: float) ->
     return order
 
 
-def settled(order: Order, charged: int, now: float) -> Order | Refused:
+def settled(order: Order, charged: int, stamp: Stamp) -> Order | Refused:
     """SETTLING → SETTLED, after Stripe said what was charged."""
     if order.state is not OrderState.SETTLING:
         return Refused(f"the order is {order.state.value}")
     given_away = order.pulsed if charged == 0 and order.pulsed > 0 else 0
-    return _to(order, OrderState.SETTLED, now, charged=charged, given_away=given_away)
+    done = _to(order, OrderState.SETTLED, stamp, None)
+    return replace(done, charged=charged, given_away=given_away)
 
 
-def release(order: Order, reason: str, now: float) -> Order | Refused:
-    """OPEN → RELEASING; CLAIMED → RELEASING only through :func:`give_up`."""
+def release(order: Order, reason: str, stamp: Stamp) -> Order | Refused:
+    """OPEN → RELEASING; CLAIMED → RELEASING only through :func:`abandon`."""
     if order.state is not OrderState.OPEN:
         return Refused(f"the order is {order.state.value}")
-    return _to(order, OrderState.RELEASING, now, reason=reason)
+    return replace(_to(order, OrderState.RELEASING, stamp, stamp.at_ms), reason=reason)
 
 
-def give_up(order: Order, reason: str, now: float) -> Order | Refused:
+def abandon(order: Order, reason: str, stamp: Stamp) -> Order | Refused:
     """CLAIMED → RELEASING: its cabinet never settled, and the hold is about to run out."""
     if order.state is not OrderState.CLAIMED:
         return Refused(f"the order is {order.state.value}")
-    return _to(order, OrderState.RELEASING, now, reason=reason)
+    return replace(_to(order, OrderState.RELEASING, stamp, stamp.at_ms), reason=reason)
 
 
-def released(order: Order, charged: int, now: float) -> Order | Refused:
+def released(order: Order, charged: int, stamp: Stamp) -> Order | Refused:
     """RELEASING → RELEASED, after Stripe gave the money back. ``charged`` is 0 if it could."""
     if order.state is not OrderState.RELEASING:
         return Refused(f"the order is {order.state.value}")
-    return _to(order, OrderState.RELEASED, now, charged=charged)
+    return replace(_to(order, OrderState.RELEASED, stamp, None), charged=charged)
 
 
-def noted(order: Order, refunded: int, disputed: bool, now: float) -> Order | Refused:
+def report_unsettled(order: Order, stamp: Stamp, schedule: Schedule) -> Order | Refused:
+    """Moves a CLAIMED order, which was reported as unsettled, on to when it is abandoned.
+
+    Nothing became of the order itself, so ``changed_at_ms`` stays.
+    """
+    if order.state is not OrderState.CLAIMED:
+        return Refused(f"the order is {order.state.value}")
+    return replace(
+        _written(order, stamp),
+        changed_at_ms=order.changed_at_ms,
+        due_at_ms=schedule.abandon_at_ms(order),
+    )
+
+
+def record_refund(order: Order, refunded: int, disputed: bool, stamp: Stamp) -> Order | Refused:
     """What people did to a finished order's charge. The same again returns the order as it is."""
     if order.state not in FINISHED:
         return Refused(f"the order is {order.state.value}")
     if (order.refunded, order.disputed) == (refunded, disputed):
         return order
-    return _changed(order, now, refunded=refunded, disputed=disputed)
+    return replace(_written(order, stamp), refunded=refunded, disputed=disputed)
 
 
-def due(order: Order) -> int:
+def amount_due(order: Order) -> int:
     """What the player owes for the pulses made, in the currency's smallest unit."""
     if order.state in (OrderState.RELEASING, OrderState.RELEASED):
         return 0
     return part(order.amount, order.pulsed, order.pulses, order.currency)
 
 
-def _to(order: Order, state: OrderState, now: float, **changes: object) -> Order:
+def _to(order: Order, state: OrderState, stamp: Stamp, due_at_ms: int | None) -> Order:
     assert state in ARROWS[order.state], f"no arrow leads from {order.state} to {state}"
-    return _changed(order, now, state=state, **changes)
+    return replace(_written(order, stamp), state=state, due_at_ms=due_at_ms)
 
 
-def _changed(order: Order, now: float, **changes: object) -> Order:
-    return replace(order, version=order.version + 1, changed_at=now, **changes)  # type: ignore[arg-type]
+def _written(order: Order, stamp: Stamp) -> Order:
+    """The order as the next write."""
+    return replace(
+        order,
+        version=order.version + 1,
+        write_id=stamp.write_id,
+        changed_at_ms=stamp.at_ms,
+    )

@@ -1,4 +1,4 @@
-"""Comparing the books: what Stripe, the ledger and a cabinet's journal say of the same order.
+"""What Stripe, the ledger and a cabinet's journal say of the same order, compared.
 
 Each comparison is a pure function that returns what does not agree, in words for an operator.
 """
@@ -20,7 +20,7 @@ class Repair(Enum):
     STORE = "store the order"
     FINISH = "finish the order"
     CORRECT = "charge what the ledger says"
-    NOTE = "write it down"
+    RECORD = "record it"
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Finding:
 def against_stripe(order: Order, intent: Intent) -> Finding | None:
     """A finished order beside its PaymentIntent; ``None`` if they agree."""
 
-    def found(amount: int, reason: str, todo: str, repair: Repair) -> Finding:
+    def finding(amount: int, reason: str, todo: str, repair: Repair) -> Finding:
         return Finding(
             order.order_id, order.machine_id, amount, order.currency, reason, todo, repair
         )
@@ -48,14 +48,14 @@ def against_stripe(order: Order, intent: Intent) -> Finding | None:
     if order.state not in FINISHED:
         return None
     if not intent.over:
-        return found(
+        return finding(
             intent.amount,
             f"the order is {order.state.value}, and the bank still holds the money",
             "--fix charges what the ledger says, and gives the rest back",
             Repair.CORRECT,
         )
     if intent.charged > order.charged:
-        return found(
+        return finding(
             intent.charged - order.charged,
             "the player was charged more than the ledger says",
             "--fix gives the difference back",
@@ -63,37 +63,38 @@ def against_stripe(order: Order, intent: Intent) -> Finding | None:
         )
     back = order.charged - intent.charged
     if back and back != order.refunded:
-        return found(
+        return finding(
             back,
             "money went back in Stripe's dashboard",
-            "nothing: it is written down, no pulse is taken back",
-            Repair.NOTE,
+            "nothing: it is recorded, no pulse is taken back",
+            Repair.RECORD,
         )
     if intent.disputed and not order.disputed:
-        return found(
+        return finding(
             order.charged,
             "the player's bank disputes the charge",
             "answer the dispute in Stripe's dashboard; `kiosk ledger` has the pulses",
-            Repair.NOTE,
+            Repair.RECORD,
         )
     return None
 
 
-def unknown_to_stripe(order: Order, told: str) -> Finding:
+def unknown_to_stripe(order: Order, reason: str) -> Finding:
     """An order whose PaymentIntent Stripe does not show."""
     return Finding(
         order.order_id,
         order.machine_id,
         order.amount,
         order.currency,
-        f"Stripe does not know its payment: {told}",
+        f"Stripe does not know its payment: {reason}",
         "check that the cloud's Stripe key is of the account that took the payment",
     )
 
 
-def unfinished(order: Order, now: float, patience: float) -> Finding | None:
-    """An order that should have come to its end ``patience`` seconds ago."""
-    if order.state in FINISHED or now - max(order.paid_at, order.changed_at) <= patience:
+def unfinished(order: Order, now_ms: int, patience_ms: int) -> Finding | None:
+    """An order that should have come to its end ``patience_ms`` ago."""
+    changed_at_ms = max(order.paid_at_ms, order.changed_at_ms)
+    if order.state in FINISHED or now_ms - changed_at_ms <= patience_ms:
         return None
     claimed = order.state is OrderState.CLAIMED
     return Finding(
@@ -101,7 +102,7 @@ def unfinished(order: Order, now: float, patience: float) -> Finding | None:
         order.machine_id,
         order.amount,
         order.currency,
-        f"the order is {order.state.value} since {now - order.changed_at:.0f} s",
+        f"the order is {order.state.value} since {(now_ms - order.changed_at_ms) / 1000:.0f} s",
         "repair the cabinet: it settles the order as soon as it is back"
         if claimed
         else "--fix finishes it; then look why the sweep does not run",
@@ -113,7 +114,7 @@ def against_journal(order: Order | None, row: Mapping[str, str], machine_id: str
     """A row of ``kiosk ledger --csv`` beside the order in the ledger."""
     order_id, state = row["order"], row["state"]
 
-    def found(reason: str, todo: str) -> Finding:
+    def finding(reason: str, todo: str) -> Finding:
         return Finding(
             order_id,
             machine_id,
@@ -124,7 +125,7 @@ def against_journal(order: Order | None, row: Mapping[str, str], machine_id: str
         )
 
     if order is None or order.machine_id != machine_id:
-        return found(
+        return finding(
             "the journal has an order of this cabinet that the ledger does not know",
             "find out whether the cabinet belongs to another cloud",
         )
@@ -132,7 +133,7 @@ def against_journal(order: Order | None, row: Mapping[str, str], machine_id: str
         return None
     if state != "settled":
         if order.state in FINISHED:
-            return found(
+            return finding(
                 f"the journal says {state}, the ledger {order.state.value}",
                 "start the cabinet: it asks the cloud and comes to its end",
             )
@@ -140,7 +141,7 @@ def against_journal(order: Order | None, row: Mapping[str, str], machine_id: str
     charged = int(row["charged"])
     known = order.pulsed if order.state is not OrderState.RELEASED else order.given_away
     if charged != known:
-        return found(
+        return finding(
             f"the journal has {charged} pulses to charge, the ledger {known}",
             "compare both with the game's own counter; refund in Stripe's dashboard if need be",
         )

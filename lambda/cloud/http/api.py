@@ -114,8 +114,8 @@ class Api:
 
     def _heartbeat(self, request: Request) -> Response:
         cabinet, body = self._cabinet(request)
-        link = self._heartbeats.take(cabinet, requests.heartbeat(body))
-        orders = self._ledger.unfinished(cabinet.machine_id)
+        link = self._heartbeats.handle(cabinet, requests.heartbeat(body))
+        orders = self._heartbeats.unfinished_orders(cabinet.machine_id)
         waiting = [order for order in orders if order.state is OrderState.OPEN]
         claimed = [order for order in orders if order.state is OrderState.CLAIMED]
         now = self._clock()
@@ -130,7 +130,7 @@ class Api:
 
     def _link(self, request: Request) -> Response:
         cabinet, body = self._cabinet(request)
-        asked = requests.link_wish(body)
+        asked = requests.link_request(body)
         return json_response(_offer(self._links.get(cabinet, asked.price_id, asked.quantity)))
 
     def _webhook(self, request: Request) -> Response:
@@ -239,7 +239,7 @@ def _open_order(order: Order) -> dict[str, Any]:
     return {
         "order_id": order.order_id,
         "credits": order.credits,
-        "expires_at": timestamp(order.deadline),
+        "expires_at": timestamp(order.deadline_ms / 1000),
     }
 
 
@@ -248,5 +248,5 @@ def _claimed_order(order: Order, now: float) -> dict[str, Any]:
         "order_id": order.order_id,
         "claim_id": order.claim_id,
         "credits": order.credits,
-        "age_seconds": max(0.0, now - order.claimed_at),
+        "age_seconds": max(0.0, now - order.claimed_at_ms / 1000),
     }

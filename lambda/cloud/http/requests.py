@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from cloud.core.cabinets import MACHINE_ID
+from cloud.core.cabinets import MACHINE_ID, HeartbeatRequest, LinkRequest
+from cloud.core.orders import ClaimRequest, SettleRequest
 
 MOST_PULSES = 10_000
 NAME = re.compile(r"[A-Za-z0-9_:.-]{1,255}")
@@ -14,46 +14,6 @@ NAME = re.compile(r"[A-Za-z0-9_:.-]{1,255}")
 
 class BadBody(Exception):
     """The body cannot be used; the message says everything that is wrong with it."""
-
-
-@dataclass(frozen=True)
-class Heartbeat:
-    """What a cabinet says of itself."""
-
-    machine_id: str
-    state: str
-    software: str
-    healthy: bool
-    problems: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class LinkWish:
-    """A cabinet asks for its Payment Link."""
-
-    machine_id: str
-    price_id: str
-    quantity: int
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A cabinet takes an order."""
-
-    machine_id: str
-    order_id: str
-    claim_id: str
-
-
-@dataclass(frozen=True)
-class Settle:
-    """A cabinet reports the pulses that it made."""
-
-    machine_id: str
-    order_id: str
-    claim_id: str
-    pulsed: int
-    pulses: int
 
 
 class _Reader:
@@ -106,7 +66,7 @@ def machine_id(body: object) -> str:
     return found
 
 
-def heartbeat(body: object) -> Heartbeat:
+def heartbeat(body: object) -> HeartbeatRequest:
     """Reads the body of ``POST /status``."""
     reader = _Reader(body)
     problems = reader.body.get("problems", [])
@@ -117,7 +77,7 @@ def heartbeat(body: object) -> Heartbeat:
     ):
         reader.mistakes.append("problems must be a list of at most 20 short strings")
         problems = []
-    read = Heartbeat(
+    read = HeartbeatRequest(
         machine_id=reader.name("machine_id", MACHINE_ID),
         state=reader.words("state", 40),
         software=reader.words("version", 40),
@@ -128,10 +88,10 @@ def heartbeat(body: object) -> Heartbeat:
     return read
 
 
-def link_wish(body: object) -> LinkWish:
+def link_request(body: object) -> LinkRequest:
     """Reads the body of ``POST /create-payment-link``."""
     reader = _Reader(body)
-    read = LinkWish(
+    read = LinkRequest(
         machine_id=reader.name("machine_id", MACHINE_ID),
         price_id=reader.name("price_id", default=""),
         quantity=reader.whole("quantity", 1, 99, default=1),
@@ -140,10 +100,10 @@ def link_wish(body: object) -> LinkWish:
     return read
 
 
-def claim(body: object) -> Claim:
+def claim(body: object) -> ClaimRequest:
     """Reads the body of ``POST /claim``."""
     reader = _Reader(body)
-    read = Claim(
+    read = ClaimRequest(
         machine_id=reader.name("machine_id", MACHINE_ID),
         order_id=reader.name("order_id"),
         claim_id=reader.name("claim_id"),
@@ -152,10 +112,10 @@ def claim(body: object) -> Claim:
     return read
 
 
-def settle(body: object) -> Settle:
+def settle(body: object) -> SettleRequest:
     """Reads the body of ``POST /settle``."""
     reader = _Reader(body)
-    read = Settle(
+    read = SettleRequest(
         machine_id=reader.name("machine_id", MACHINE_ID),
         order_id=reader.name("order_id"),
         claim_id=reader.name("claim_id"),

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from cloud.core import orders
-from cloud.core.orders import Order, Refused
-from cloud.http import requests
+from cloud.core.orders import ClaimRequest, Order, Refused, Schedule, SettleRequest
+from cloud.services.clock import Clock
 from cloud.services.settlement import Settlement
 from cloud.stores.base import Ledger
 
@@ -22,40 +20,42 @@ class UnknownOrder(Exception):
 class Claims:
     """The two calls that take an order from a payment to a charge."""
 
-    def __init__(self, ledger: Ledger, settlement: Settlement, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, ledger: Ledger, settlement: Settlement, schedule: Schedule, clock: Clock
+    ) -> None:
         self._ledger = ledger
         self._settlement = settlement
+        self._schedule = schedule
         self._clock = clock
 
-    def claim(self, wish: requests.Claim) -> tuple[Order, float] | Refused:
+    def claim(self, request: ClaimRequest) -> tuple[Order, float] | Refused:
         """Gives the order to its cabinet, once; also returns the seconds since it was claimed."""
-        order = self._order_of(wish.machine_id, wish.order_id)
+        order = self._order_of(request.machine_id, request.order_id)
         # Two tries: whoever loses the race sees the winner's write and is answered by it.
         for _ in range(2):
-            now = self._clock()
-            claimed = orders.claim(order, wish.machine_id, wish.claim_id, now)
+            stamp = self._clock.stamp()
+            claimed = orders.claim(order, request, stamp, self._schedule)
             if isinstance(claimed, Refused):
                 return claimed
             if claimed is order or self._ledger.replace(order, claimed):
-                return claimed, max(0.0, now - claimed.claimed_at)
-            order = self._order_of(wish.machine_id, wish.order_id)
+                return claimed, max(0, stamp.at_ms - claimed.claimed_at_ms) / 1000
+            order = self._order_of(request.machine_id, request.order_id)
         raise Changing(f"order {order.order_id} is changing: ask again")
 
-    def settle(self, wish: requests.Settle) -> Order | Refused:
+    def settle(self, request: SettleRequest) -> Order | Refused:
         """Stores what the cabinet made of its order, then charges that.
 
         Once this returns an order, the report is stored and the cabinet is free of it, also if
         Stripe could not be asked yet (the order is SETTLING then).
         """
-        order = self._order_of(wish.machine_id, wish.order_id)
+        order = self._order_of(request.machine_id, request.order_id)
         for _ in range(2):
-            now = self._clock()
-            told = orders.settle(order, wish.claim_id, wish.pulsed, wish.pulses, now)
-            if isinstance(told, Refused):
-                return told
-            if told is order or self._ledger.replace(order, told):
-                return self._settlement.finish(told)
-            order = self._order_of(wish.machine_id, wish.order_id)
+            settling = orders.settle(order, request, self._clock.stamp())
+            if isinstance(settling, Refused):
+                return settling
+            if settling is order or self._ledger.replace(order, settling):
+                return self._settlement.finish(settling)
+            order = self._order_of(request.machine_id, request.order_id)
         raise Changing(f"order {order.order_id} is changing: ask again")
 
     def _order_of(self, machine_id: str, order_id: str) -> Order:

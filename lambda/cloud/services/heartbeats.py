@@ -1,47 +1,35 @@
-"""What a cabinet says of itself, and what follows for its link."""
+"""What a cabinet says of itself, what follows for its link, and the orders that wait for it."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
-
-from cloud.adapters.stripe_gateway import StripeRefused, StripeUnavailable
-from cloud.core.cabinets import Cabinet, PaymentLink, Presence
-from cloud.http import requests
+from cloud.core import cabinets
+from cloud.core.cabinets import Cabinet, HeartbeatRequest, PaymentLink
+from cloud.core.orders import UNFINISHED, Order
+from cloud.services.clock import Clock
 from cloud.services.payment_links import PaymentLinks
 from cloud.stores.base import Ledger
-
-log = logging.getLogger(__name__)
 
 
 class Heartbeats:
     """Stores heartbeats; a cabinet that can give no credits cannot be paid."""
 
-    def __init__(self, ledger: Ledger, links: PaymentLinks, clock: Callable[[], float]) -> None:
+    def __init__(self, ledger: Ledger, links: PaymentLinks, silence_ms: int, clock: Clock) -> None:
         self._ledger = ledger
         self._links = links
+        self._silence_ms = silence_ms
         self._clock = clock
 
-    def take(self, cabinet: Cabinet, told: requests.Heartbeat) -> PaymentLink | None:
-        """Stores one heartbeat and switches the cabinet's link accordingly; returns the link."""
-        presence = Presence(
-            machine_id=cabinet.machine_id,
-            seen_at=self._clock(),
-            healthy=told.healthy,
-            state=told.state,
-            software=told.software,
-            problems=told.problems,
-        )
-        self._ledger.see(presence)
-        link = self._links.current(cabinet)
-        if link is None:
-            return None
-        try:
-            self._links.retire(cabinet)
-            if told.healthy:
-                return self._links.switch(link, active=True)
-            self._links.switch_off(cabinet.machine_id)
-        except (StripeUnavailable, StripeRefused) as error:
-            # The heartbeat itself is stored, and the next one tries again.
-            log.warning("the link of %s could not be switched: %s", cabinet.machine_id, error)
-        return self._ledger.link(link.link_id)
+    def handle(self, cabinet: Cabinet, request: HeartbeatRequest) -> PaymentLink | None:
+        """Stores one heartbeat and switches the cabinet's link accordingly; returns the link.
+
+        One that comes after a newer one was stored changes nothing.
+        """
+        presence = cabinets.seen(request, self._clock.stamp(), self._silence_ms)
+        if not self._ledger.see(presence):
+            return self._links.current(cabinet)
+        return self._links.follow(cabinet, request.healthy)
+
+    def unfinished_orders(self, machine_id: str) -> list[Order]:
+        """The cabinet's orders that are neither settled nor released, oldest payment first."""
+        orders = (self._ledger.order(i) for i in self._ledger.lagging_unfinished_ids(machine_id))
+        return [order for order in orders if order and order.state in UNFINISHED]

@@ -1,8 +1,8 @@
-"""Goes through Stripe, the ledger and the cabinets' journals, and finds what does not agree."""
+"""Compares Stripe, the ledger and the cabinets' journals, and finds what does not agree."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cloud.adapters.stripe_gateway import Gateway, StripeRefused
@@ -10,6 +10,8 @@ from cloud.core import money, orders, reconciliation
 from cloud.core.orders import Refused
 from cloud.core.payments import Completed, Undelivered
 from cloud.core.reconciliation import Finding, Repair
+from cloud.core.stamps import to_ms
+from cloud.services.clock import Clock
 from cloud.services.refunds import RefundsAndDisputes
 from cloud.services.settlement import Settlement
 from cloud.services.stripe_events import StripeEvent, StripeEvents
@@ -32,7 +34,7 @@ class Tally:
 
 
 class Reconciliation:
-    """Compares the books. Only :meth:`repair` changes anything that moves money."""
+    """Compares the three. Only :meth:`repair` changes anything that moves money."""
 
     def __init__(
         self,
@@ -41,7 +43,7 @@ class Reconciliation:
         stripe_events: StripeEvents,
         settlement: Settlement,
         refunds: RefundsAndDisputes,
-        clock: Callable[[], float],
+        clock: Clock,
     ) -> None:
         self._ledger = ledger
         self._stripe = stripe
@@ -53,32 +55,33 @@ class Reconciliation:
 
     def compare(self, since: float) -> list[Finding]:
         """Every exception between Stripe and the ledger since then, older than ``PATIENCE``."""
-        now = self._clock()
-        found = self._never_stored(since, now - PATIENCE)
-        for order in self._ledger.orders(since=since):
-            wrong = reconciliation.unfinished(order, now, PATIENCE)
-            if wrong is None:
+        now_ms = self._clock.now_ms()
+        findings = self._never_stored(since, now_ms / 1000 - PATIENCE)
+        for listed in self._ledger.lagging_orders(since_ms=to_ms(since)):
+            order = self._ledger.order(listed.order_id) or listed
+            finding = reconciliation.unfinished(order, now_ms, to_ms(PATIENCE))
+            if finding is None:
                 try:
                     intent = self._stripe.intent(order.intent_id)
                 except StripeRefused as refusal:
-                    wrong = reconciliation.unknown_to_stripe(order, str(refusal))
+                    finding = reconciliation.unknown_to_stripe(order, str(refusal))
                 else:
-                    wrong = reconciliation.against_stripe(order, intent)
-            if wrong:
-                found.append(wrong)
-        return found
+                    finding = reconciliation.against_stripe(order, intent)
+            if finding:
+                findings.append(finding)
+        return findings
 
     def undelivered(self, since: float) -> Sequence[Undelivered]:
         """Events that no webhook of ours took. What they tell of money is in :meth:`compare`."""
-        return self._stripe.undelivered(since, self._clock() - PATIENCE)
+        return self._stripe.undelivered(since, self._clock.now_ms() / 1000 - PATIENCE)
 
     def compare_journal(self, machine_id: str, rows: Iterable[Mapping[str, str]]) -> list[Finding]:
         """Every exception between a cabinet's journal (``kiosk ledger --csv``) and the ledger."""
-        found = (
+        findings = (
             reconciliation.against_journal(self._ledger.order(r["order"]), r, machine_id)
             for r in rows
         )
-        return [finding for finding in found if finding]
+        return [finding for finding in findings if finding]
 
     def repair(self, finding: Finding) -> str:
         """Does what has one right answer; returns what was done, or nothing if there is none.
@@ -96,28 +99,28 @@ class Reconciliation:
         match finding.repair:
             case Repair.FINISH:
                 if order.state is orders.OrderState.OPEN:
-                    told = orders.release(
-                        order, "nobody claimed it, and no sweep came", self._clock()
+                    releasing = orders.release(
+                        order, "nobody claimed it, and no sweep came", self._clock.stamp()
                     )
-                    if isinstance(told, Refused) or not self._ledger.replace(order, told):
+                    if isinstance(releasing, Refused) or not self._ledger.replace(order, releasing):
                         return ""
-                    order = told
+                    order = releasing
                 return f"it is {self._settlement.finish(order).state.value} now"
             case Repair.CORRECT:
                 charged = self._settlement.correct(order)
                 return f"the player has paid {money.text(charged, order.currency)} now"
-            case Repair.NOTE:
-                return "it is written down" if self._refunds.note(order) else ""
+            case Repair.RECORD:
+                return "it is recorded" if self._refunds.record(order) else ""
             case _:
                 return ""
 
     def tallies(self, since: float) -> list[Tally]:
         """Each cabinet's orders since then, by currency."""
-        found: dict[tuple[str, str], Tally] = {}
-        for order in self._ledger.orders(since=since):
+        tallies: dict[tuple[str, str], Tally] = {}
+        for order in self._ledger.lagging_orders(since_ms=to_ms(since)):
             key = order.machine_id, order.currency
-            tally = found.get(key, Tally(*key))
-            found[key] = replace(
+            tally = tallies.get(key, Tally(*key))
+            tallies[key] = replace(
                 tally,
                 orders=tally.orders + 1,
                 charged=tally.charged + order.charged,
@@ -125,17 +128,17 @@ class Reconciliation:
                 refunded=tally.refunded + order.refunded,
                 disputes=tally.disputes + order.disputed,
             )
-        return [found[key] for key in sorted(found)]
+        return [tallies[key] for key in sorted(tallies)]
 
     def _never_stored(self, since: float, until: float) -> list[Finding]:
-        found = []
+        findings = []
         for session in self._stripe.completed(since, until):
             link = self._ledger.link(session.link_id)
             if link is None or self._ledger.order(session.session_id):
                 continue
             self._lost[session.session_id] = session
             payment = self._stripe.payment(session.session_id)
-            found.append(
+            findings.append(
                 Finding(
                     session.session_id,
                     link.machine_id,
@@ -146,4 +149,4 @@ class Reconciliation:
                     Repair.STORE,
                 )
             )
-        return found
+        return findings

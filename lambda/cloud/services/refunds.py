@@ -6,23 +6,22 @@ pulse is taken back for them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from cloud.adapters.stripe_gateway import Gateway
 from cloud.core import orders
 from cloud.core.orders import FINISHED, Order, Refused
+from cloud.services.clock import Clock
 from cloud.stores.base import Ledger
 
 
 class RefundsAndDisputes:
-    """Writes down beside an order what has become of its charge, as Stripe has it now."""
+    """Records beside an order what has become of its charge, as Stripe has it now."""
 
-    def __init__(self, ledger: Ledger, stripe: Gateway, clock: Callable[[], float]) -> None:
+    def __init__(self, ledger: Ledger, stripe: Gateway, clock: Clock) -> None:
         self._ledger = ledger
         self._stripe = stripe
         self._clock = clock
 
-    def of_charge(self, intent_id: str) -> str:
+    def on_charge_event(self, intent_id: str) -> str:
         """For an event about a charge; returns a few words for the log.
 
         Stripe tells of what a capture or a cancel left of a hold as a refund too: that changes
@@ -33,13 +32,13 @@ class RefundsAndDisputes:
             return "no order of ours"
         if order.state not in FINISHED:
             return "the order is under way"
-        return "written down" if self.note(order) else "nothing to write down"
+        return "recorded" if self.record(order) else "nothing to record"
 
-    def note(self, order: Order) -> bool:
-        """Stores what went back and whether it is disputed; whether that is news."""
+    def record(self, order: Order) -> bool:
+        """Stores what went back and whether it is disputed; returns whether that is news."""
         intent = self._stripe.intent(order.intent_id)
         back = max(0, order.charged - intent.charged)
-        noted = orders.noted(order, back, intent.disputed, self._clock())
-        if isinstance(noted, Refused) or noted is order:
+        recorded = orders.record_refund(order, back, intent.disputed, self._clock.stamp())
+        if isinstance(recorded, Refused) or recorded is order:
             return False
-        return self._ledger.replace(order, noted)
+        return bool(self._ledger.replace(order, recorded))

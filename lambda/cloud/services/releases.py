@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from cloud.core import orders
 from cloud.core.orders import Order, OrderState, Refused
 from cloud.services.cabinet_messages import CabinetMessages
+from cloud.services.clock import Clock
 from cloud.services.settlement import Settlement
 from cloud.stores.base import Ledger
 
@@ -19,7 +18,7 @@ class Releases:
         ledger: Ledger,
         settlement: Settlement,
         cabinet_messages: CabinetMessages,
-        clock: Callable[[], float],
+        clock: Clock,
     ) -> None:
         self._ledger = ledger
         self._settlement = settlement
@@ -28,16 +27,18 @@ class Releases:
 
     def release(self, order: Order, reason: str) -> Order:
         """Releases an OPEN order, unless a claim is faster; returns what became of it."""
-        return self._through(order, orders.release(order, reason, self._clock()))
+        return self._finish(order, orders.release(order, reason, self._clock.stamp()))
 
-    def give_up(self, order: Order, reason: str) -> Order:
+    def abandon(self, order: Order, reason: str) -> Order:
         """Releases a CLAIMED order, unless its settle is faster; returns what became of it."""
-        return self._through(order, orders.give_up(order, reason, self._clock()))
+        return self._finish(order, orders.abandon(order, reason, self._clock.stamp()))
 
-    def _through(self, order: Order, releasing: Order | Refused) -> Order:
+    def _finish(self, order: Order, releasing: Order | Refused) -> Order:
         if isinstance(releasing, Refused) or not self._ledger.replace(order, releasing):
             return self._ledger.order(order.order_id) or order
         done = self._settlement.finish(releasing)
         if done.state is OrderState.RELEASED:
-            self._cabinet_messages.payment(done.machine_id, "released", self._clock(), done.reason)
+            self._cabinet_messages.payment(
+                done.machine_id, "released", self._clock.now_ms() / 1000, done.reason
+            )
         return done

@@ -8,12 +8,12 @@ PaymentIntent has become decides.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
 from cloud.adapters.stripe_gateway import Gateway, StripeRefused, StripeUnavailable
 from cloud.core import orders
 from cloud.core.cabinets import Incident
 from cloud.core.orders import Order, OrderState, Refused
+from cloud.services.clock import Clock
 from cloud.stores.base import Ledger
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 class Settlement:
     """Asks Stripe for what the ledger has decided, and writes down what Stripe did."""
 
-    def __init__(self, ledger: Ledger, stripe: Gateway, clock: Callable[[], float]) -> None:
+    def __init__(self, ledger: Ledger, stripe: Gateway, clock: Clock) -> None:
         self._ledger = ledger
         self._stripe = stripe
         self._clock = clock
@@ -34,20 +34,19 @@ class Settlement:
         """
         if order.state not in (OrderState.SETTLING, OrderState.RELEASING):
             return order
-        due = orders.due(order)
+        due = orders.amount_due(order)
         try:
             charged = self._charge(order, due)
         except StripeUnavailable as error:
             log.warning("order %s stays %s: %s", order.order_id, order.state.value, error)
             return order
-        now = self._clock()
         arrow = orders.settled if order.state is OrderState.SETTLING else orders.released
-        done = arrow(order, charged, now)
+        done = arrow(order, charged, self._clock.stamp())
         if isinstance(done, Refused) or not self._ledger.replace(order, done):
             # Another finisher was faster; its write is the order's.
             return self._ledger.order(order.order_id) or order
         if charged != due:
-            self._tell(done, due, now)
+            self._report(done, due)
         return done
 
     def correct(self, order: Order) -> int:
@@ -113,13 +112,15 @@ class Settlement:
             return intent.charged
         return due
 
-    def _tell(self, order: Order, due: int, now: float) -> None:
+    def _report(self, order: Order, due: int) -> None:
+        stamp = self._clock.stamp()
         self._ledger.insert(
             Incident(
                 incident_id=f"{order.order_id}:charged",
-                at=now,
+                at_ms=stamp.at_ms,
                 text=f"{order.pulsed} of {order.pulses} pulses were made, {due} was due and "
                 f"{order.charged} was charged: the payment was changed outside of the kiosk",
+                write_id=stamp.write_id,
                 machine_id=order.machine_id,
                 order_id=order.order_id,
             )

@@ -1,24 +1,25 @@
 """What Stripe's events do: a paid Checkout Session becomes an order, a failed card a message.
 
 An event is only a reason to look. What was paid, and whether the money is there, is asked of
-Stripe; for which cabinet, is told by the Payment Link that the ledger knows.
+Stripe; the cabinet is that of the Payment Link, as the ledger has it.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cloud.adapters.stripe_gateway import Gateway, StripeRefused
 from cloud.core.cabinets import Incident, PaymentLink
-from cloud.core.orders import Order, OrderState
+from cloud.core.orders import Order, OrderState, Schedule
 from cloud.core.payments import HOLD_SECONDS, Money, Payment, money_of
 from cloud.core.prices import credits_for
+from cloud.core.stamps import to_ms
 from cloud.services.cabinet_messages import CabinetMessages
+from cloud.services.clock import Clock
 from cloud.services.refunds import RefundsAndDisputes
 from cloud.services.releases import Releases
-from cloud.settings import Times
 from cloud.stores.base import Ledger
 
 log = logging.getLogger(__name__)
@@ -44,15 +45,15 @@ class StripeEvents:
         cabinet_messages: CabinetMessages,
         releases: Releases,
         refunds: RefundsAndDisputes,
-        times: Times,
-        clock: Callable[[], float],
+        schedule: Schedule,
+        clock: Clock,
     ) -> None:
         self._ledger = ledger
         self._stripe = stripe
         self._cabinet_messages = cabinet_messages
         self._releases = releases
         self._refunds = refunds
-        self._times = times
+        self._schedule = schedule
         self._clock = clock
 
     def handle(self, event: StripeEvent) -> str:
@@ -65,15 +66,15 @@ class StripeEvents:
             case "checkout.session.completed" | "checkout.session.async_payment_succeeded":
                 return self._paid(event)
             case "payment_intent.created" | "payment_intent.processing":
-                return self._hint(event, "processing", "")
+                return self._payment_status(event, "processing", "")
             case "payment_intent.payment_failed":
-                return self._hint(event, "declined", _why_declined(event.subject))
+                return self._payment_status(event, "declined", _why_declined(event.subject))
             case "checkout.session.async_payment_failed":
-                return self._hint(event, "declined", "")
+                return self._payment_status(event, "declined", "")
             case "payment_intent.canceled":
-                return self._hint(event, "cancelled", "")
+                return self._payment_status(event, "cancelled", "")
             case "charge.refunded" | "charge.dispute.created" | "charge.dispute.closed":
-                return self._refunds.of_charge(str(event.subject.get("payment_intent") or ""))
+                return self._refunds.on_charge_event(str(event.subject.get("payment_intent") or ""))
             case _:
                 return f"nothing to do for {event.type}"
 
@@ -89,7 +90,7 @@ class StripeEvents:
         except StripeRefused as refusal:
             if refusal.status != 404:
                 raise
-            return self._odd(event, session_id, "a signed event names a session Stripe lacks")
+            return self._report(event, session_id, "a signed event names a session Stripe lacks")
         money = money_of(payment)
         if money is Money.NOT_THERE:
             return "no order: the money is not there"
@@ -97,22 +98,23 @@ class StripeEvents:
         if not self._ledger.insert(order):
             return "the order is stored already"
         if order.credits < 1:
-            self._odd(event, session_id, "paid for nothing on the link's price list: released")
+            self._report(event, session_id, "paid for nothing on the link's price list: released")
             self._releases.release(order, "paid for nothing on the price list")
             return "the order is stored and released"
         cabinet = self._ledger.cabinet(order.machine_id)
         if cabinet is None or cabinet.removed:
-            self._odd(
+            self._report(
                 event,
                 session_id,
                 f"paid for {order.machine_id}, which is gone: released",
             )
             self._releases.release(order, "its cabinet is gone")
             return "the order is stored and released"
-        if self._clock() >= order.deadline:
+        now_ms = self._clock.now_ms()
+        if now_ms >= order.deadline_ms:
             self._releases.release(order, "the event came after the deadline")
             return "the order is stored and released: it is too late"
-        self._cabinet_messages.coin_pulse(order, self._clock())
+        self._cabinet_messages.coin_pulse(order, now_ms / 1000)
         return "the order is stored"
 
     def _order(
@@ -121,7 +123,8 @@ class StripeEvents:
         known = payment.price_id == link.price_id and payment.quantity >= 1
         held = money is Money.HELD
         hold_until = (payment.hold_until or event.created + HOLD_SECONDS) if held else 0.0
-        now = self._clock()
+        paid_at_ms = to_ms(event.created)
+        stamp = self._clock.stamp()
         return Order(
             order_id=payment.session_id,
             machine_id=link.machine_id,
@@ -132,37 +135,40 @@ class StripeEvents:
             currency=payment.currency,
             intent_id=payment.intent_id,
             held=held,
-            paid_at=event.created,
+            paid_at_ms=paid_at_ms,
             # An event from the future must not make an order that waits for it.
-            deadline=min(event.created, now) + self._times.deadline,
-            hold_until=hold_until,
-            changed_at=now,
+            deadline_ms=min(paid_at_ms, stamp.at_ms) + self._schedule.deadline_ms,
+            hold_until_ms=to_ms(hold_until),
+            write_id=stamp.write_id,
+            changed_at_ms=stamp.at_ms,
+            due_at_ms=stamp.at_ms,
         )
 
-    def _hint(self, event: StripeEvent, status: str, reason: str) -> str:
+    def _payment_status(self, event: StripeEvent, status: str, reason: str) -> str:
         metadata = event.subject.get("metadata")
         machine_id = metadata.get("machine_id") if isinstance(metadata, Mapping) else None
         if not isinstance(machine_id, str) or self._ledger.cabinet(machine_id) is None:
             return "no cabinet of ours"
-        self._cabinet_messages.payment(machine_id, status, self._clock(), reason)
-        return f"told {machine_id}: {status}"
+        self._cabinet_messages.payment(machine_id, status, self._clock.now_ms() / 1000, reason)
+        return f"published to {machine_id}: {status}"
 
     def _not_ours(self, event: StripeEvent, session_id: str) -> str:
         metadata = event.subject.get("metadata")
         if isinstance(metadata, Mapping) and "machine_id" in metadata:
             # Another installation on the same Stripe account may well have made it: its money is
             # not ours to move. A manual capture that nobody claims charges nobody.
-            return self._odd(
+            return self._report(
                 event,
                 session_id,
                 "a payment names a cabinet, but its link is not in this ledger",
             )
         return "not a payment for a cabinet"
 
-    def _odd(self, event: StripeEvent, session_id: str, text: str) -> str:
+    def _report(self, event: StripeEvent, session_id: str, text: str) -> str:
         log.warning("event %s, session %s: %s", event.event_id, session_id, text)
+        stamp = self._clock.stamp()
         self._ledger.insert(
-            Incident(f"{session_id}:paid", self._clock(), text, order_id=session_id)
+            Incident(f"{session_id}:paid", stamp.at_ms, text, stamp.write_id, order_id=session_id)
         )
         return text
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from cloud.adapters.stripe_gateway import StripeRefused, StripeUnavailable
-from cloud.core.cabinets import Incident, silent
-from cloud.core.orders import Order, OrderState
+from cloud.core import cabinets, orders
+from cloud.core.cabinets import Incident
+from cloud.core.orders import Order, OrderState, Refused, Schedule
 from cloud.services.cabinet_messages import CabinetMessages
+from cloud.services.clock import Clock
 from cloud.services.payment_links import PaymentLinks
 from cloud.services.releases import Releases
 from cloud.services.settlement import Settlement
-from cloud.settings import Times
 from cloud.stores.base import Ledger, LedgerUnavailable
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,10 @@ class Swept:
 
 
 class Sweep:
-    """Goes through every unfinished order and every cabinet; two rounds at once do no harm."""
+    """Goes through the orders and cabinets that are due; two rounds at once do no harm.
+
+    The lists of what is due may be behind, so each item is read before anything is done for it.
+    """
 
     def __init__(
         self,
@@ -40,45 +43,49 @@ class Sweep:
         settlement: Settlement,
         releases: Releases,
         cabinet_messages: CabinetMessages,
-        times: Times,
-        clock: Callable[[], float],
+        schedule: Schedule,
+        silence_ms: int,
+        clock: Clock,
     ) -> None:
         self._ledger = ledger
         self._links = links
         self._settlement = settlement
         self._releases = releases
         self._cabinet_messages = cabinet_messages
-        self._times = times
+        self._schedule = schedule
+        self._silence_ms = silence_ms
         self._clock = clock
 
     def run(self) -> Swept:
-        """One round. What fails for one order is logged and does not keep the others waiting."""
+        """One round. What fails for one is logged and does not keep the others waiting."""
+        now_ms = self._clock.now_ms()
         done = dict.fromkeys(Swept.__dataclass_fields__, 0)
-        for order in self._ledger.unfinished():
+        for order_id in self._ledger.lagging_due_order_ids(now_ms):
             try:
-                what = self._order(order)
+                order = self._ledger.order(order_id)
+                what = self._order(order) if order else ""
             except (StripeUnavailable, StripeRefused, LedgerUnavailable) as error:
-                log.warning("order %s waits for the next sweep: %s", order.order_id, error)
+                log.warning("order %s waits for the next sweep: %s", order_id, error)
                 continue
             if what:
                 done[what] += 1
-        for cabinet in self._ledger.cabinets():
-            presence = self._ledger.presence(cabinet.machine_id)
-            if cabinet.removed or silent(presence, self._clock(), self._times.silence):
-                try:
-                    done["switched_off"] += self._links.switch_off(cabinet.machine_id)
-                except (StripeUnavailable, StripeRefused) as error:
-                    log.warning("the link of %s stays on: %s", cabinet.machine_id, error)
+        for machine_id in self._ledger.lagging_due_cabinet_ids(now_ms):
+            try:
+                done["switched_off"] += self._cabinet(machine_id)
+            except (StripeUnavailable, StripeRefused, LedgerUnavailable) as error:
+                log.warning("the link of %s stays on: %s", machine_id, error)
         swept = Swept(**done)
         if swept != Swept():
             log.info("swept: %s", ", ".join(f"{n} {name}" for name, n in done.items() if n))
         return swept
 
     def _order(self, order: Order) -> str:
-        now = self._clock()
+        """Does what an order needs now; returns the field of :class:`Swept` that counts it."""
+        now_ms = self._clock.now_ms()
+        abandon_at_ms = self._schedule.abandon_at_ms(order)
         match order.state:
-            case OrderState.OPEN if now < order.deadline:
-                self._cabinet_messages.coin_pulse(order, now)
+            case OrderState.OPEN if now_ms < order.deadline_ms:
+                self._cabinet_messages.coin_pulse(order, now_ms / 1000)
                 return "published"
             case OrderState.OPEN:
                 self._releases.release(order, "no cabinet claimed it in time")
@@ -86,22 +93,49 @@ class Sweep:
             case OrderState.SETTLING | OrderState.RELEASING:
                 self._settlement.finish(order)
                 return "finished"
-            case OrderState.CLAIMED if (
-                order.held and now >= order.hold_until - self._times.give_up_before
-            ):
-                self._releases.give_up(order, "its cabinet never settled, and the hold runs out")
+            case OrderState.CLAIMED if abandon_at_ms is not None and now_ms >= abandon_at_ms:
+                self._releases.abandon(order, "its cabinet never settled, and the hold runs out")
                 return "released"
-            case OrderState.CLAIMED if now - order.claimed_at > self._times.unsettled:
-                self._ledger.insert(
-                    Incident(
-                        incident_id=f"{order.order_id}:unsettled",
-                        at=now,
-                        text="claimed and never settled: its cabinet may be off or broken; the "
-                        "money is held until the cabinet settles or the hold runs out",
-                        machine_id=order.machine_id,
-                        order_id=order.order_id,
-                    )
-                )
+            case OrderState.CLAIMED if now_ms - order.claimed_at_ms > self._schedule.unsettled_ms:
+                self._report_unsettled(order)
                 return "unsettled"
             case _:
                 return ""
+
+    def _report_unsettled(self, order: Order) -> None:
+        stamp = self._clock.stamp()
+        self._ledger.insert(
+            Incident(
+                incident_id=f"{order.order_id}:unsettled",
+                at_ms=stamp.at_ms,
+                text="claimed and never settled: its cabinet may be off or broken; the "
+                "money is held until the cabinet settles or the hold runs out",
+                write_id=stamp.write_id,
+                machine_id=order.machine_id,
+                order_id=order.order_id,
+            )
+        )
+        reported = orders.report_unsettled(order, stamp, self._schedule)
+        if not isinstance(reported, Refused):
+            # If the settle was faster, there is nothing more to do here.
+            self._ledger.replace(order, reported)
+
+    def _cabinet(self, machine_id: str) -> bool:
+        """Switches off what a silent or removed cabinet sells; returns whether a link was on."""
+        presence = self._ledger.presence(machine_id)
+        stamp = self._clock.stamp()
+        if presence is None or presence.due_at_ms is None or presence.due_at_ms > stamp.at_ms:
+            return False
+        cabinet = self._ledger.cabinet(machine_id)
+        was_on, due_at_ms = False, None
+        if (
+            cabinet
+            and not cabinet.removed
+            and not cabinets.silent(presence, stamp.at_ms, self._silence_ms)
+        ):
+            due_at_ms = cabinets.silent_from_ms(presence.seen_at_ms, self._silence_ms)
+        else:
+            was_on = self._links.switch_off(machine_id)
+        # If a heartbeat was faster, or a link was switched on, that says when to look again.
+        self._ledger.replace(presence, cabinets.due_at(machine_id, presence, due_at_ms, stamp))
+        return was_on

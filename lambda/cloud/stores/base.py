@@ -1,67 +1,103 @@
 """The ledger's store, as the rest of the cloud sees it.
 
-Shaped for conditional writes on one item at a time, which SQLite and DynamoDB can both promise. No
-caller may need two writes to be one.
+It promises what SQLite and DynamoDB can both keep: conditional writes on one item at a time, reads
+of one item that see every write before them, and lists that may be a little behind. No caller may
+need two writes to be one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from enum import Enum
 from typing import Protocol
 
 from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
 from cloud.core.orders import Order
 
+Item = Order | Cabinet | PaymentLink | Presence | Incident
+Replaceable = Order | Cabinet | PaymentLink | Presence
+
 
 class LedgerUnavailable(Exception):
-    """The store cannot be read or written now; the caller has changed nothing and may try again."""
+    """The store cannot be read or written now; whether a write took effect is unknown.
+
+    The same call with the same items may be made again, and tells then (:class:`WriteResult`).
+    """
+
+
+class WriteResult(Enum):
+    """What became of a conditional write; true if the item is stored as it was asked for.
+
+    ``ALREADY_WRITTEN``: the condition does not hold any more because an earlier try of the same
+    write, known by its ``write_id``, took effect and its answer was lost. ``LOST``: somebody else
+    was faster, and nothing was changed; also said where a third write has already covered one's
+    own, so whoever lost reads the item and goes on from what it says.
+    """
+
+    WRITTEN = "written"
+    ALREADY_WRITTEN = "already written"
+    LOST = "lost"
+
+    def __bool__(self) -> bool:
+        return self is not WriteResult.LOST
 
 
 class Ledger(Protocol):
-    """Orders, cabinets, links and incidents.
+    """Orders, cabinets with their links and presences, and incidents.
 
-    ``insert`` returns ``False`` if an item with that key is there already. ``replace`` stores
-    ``new`` only if the stored item is still ``old`` (same key, same version; for an order also the
-    same state) and returns whether it did. All raise :class:`LedgerUnavailable`.
+    Reads of one item are consistent: they see every write that returned before they began. What is
+    named ``lagging_…`` is read from an index and may be behind, by up to some seconds: it may lack
+    a new item, and list one that does not belong there any more. What a caller will act on is
+    listed as ids, so that it has to read the item itself; whole items are for reports. Lists are
+    read page by page while they are iterated over. Everything raises :class:`LedgerUnavailable`.
     """
 
-    def insert(self, item: Order | Cabinet | PaymentLink | Incident) -> bool:
-        """Stores a new item, durably, or returns ``False``."""
+    def insert(self, item: Item) -> WriteResult:
+        """Stores a new item, durably, if there is none with its key."""
 
-    def replace(
-        self, old: Order | Cabinet | PaymentLink, new: Order | Cabinet | PaymentLink
-    ) -> bool:
-        """Stores ``new`` in the place of ``old``, durably, or returns ``False``."""
+    def replace(self, old: Replaceable, new: Replaceable) -> WriteResult:
+        """Stores ``new``, durably, if the stored item is still ``old``: of the same key and
+        version, for an order also in the same state; for a presence of the same ``write_id``.
+
+        ``new`` needs a ``write_id`` of its own. Fields of the stored item that this program does
+        not know are left as they are.
+        """
+
+    def see(self, presence: Presence) -> WriteResult:
+        """Keeps a heartbeat in the place of the one before, unless a newer one is stored."""
 
     def order(self, order_id: str) -> Order | None:
-        """One order."""
-
-    def unfinished(self, machine_id: str = "") -> Sequence[Order]:
-        """Orders that are neither settled nor released, of one cabinet or of all, oldest payment
-        first."""
-
-    def orders(self, machine_id: str = "", since: float = 0.0) -> Sequence[Order]:
-        """Orders paid at or after ``since``, of one cabinet or of all, oldest payment first."""
+        """One order; consistent."""
 
     def cabinet(self, machine_id: str) -> Cabinet | None:
-        """One cabinet."""
-
-    def cabinets(self) -> Sequence[Cabinet]:
-        """Every cabinet, by name of its id."""
-
-    def link(self, link_id: str) -> PaymentLink | None:
-        """One Payment Link."""
-
-    def links(self, machine_id: str) -> Sequence[PaymentLink]:
-        """A cabinet's links, the newest first."""
-
-    def see(self, presence: Presence) -> None:
-        """Keeps a cabinet's last heartbeat in the place of the one before."""
+        """One cabinet; consistent."""
 
     def presence(self, machine_id: str) -> Presence | None:
-        """A cabinet's last heartbeat."""
+        """A cabinet's last heartbeat; consistent."""
 
-    def incidents(self, since: float = 0.0) -> Sequence[Incident]:
+    def link(self, link_id: str) -> PaymentLink | None:
+        """One Payment Link; consistent."""
+
+    def lagging_due_order_ids(self, now_ms: int) -> Iterator[str]:
+        """Orders with ``due_at_ms`` at ``now_ms`` or before, the longest due first."""
+
+    def lagging_due_cabinet_ids(self, now_ms: int) -> Iterator[str]:
+        """Cabinets whose presence has ``due_at_ms`` at ``now_ms`` or before, the longest due
+        first."""
+
+    def lagging_unfinished_ids(self, machine_id: str) -> Iterator[str]:
+        """A cabinet's orders that are neither settled nor released, oldest payment first."""
+
+    def lagging_link_ids(self, machine_id: str) -> Iterator[str]:
+        """A cabinet's links, by ``created_at_ms``, the newest first."""
+
+    def lagging_orders(self, machine_id: str = "", since_ms: int = 0) -> Iterator[Order]:
+        """Orders paid at or after ``since_ms``, of one cabinet or of all, oldest payment first."""
+
+    def lagging_cabinets(self) -> Iterator[Cabinet]:
+        """Every cabinet, in the order of their ids."""
+
+    def lagging_incidents(self, since_ms: int = 0) -> Iterator[Incident]:
         """What operators should look at, oldest first."""
 
     def close(self) -> None:

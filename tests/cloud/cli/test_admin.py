@@ -166,11 +166,12 @@ def test_a_removed_cabinet_is_gone_from_the_list_and_can_be_added_again(
 
 def test_orders_and_problems_are_listed(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ledger = ledger_of(data)
+    now_ms = int(time.time() * 1000)
     settled = replace(
-        ORDER, state=OrderState.SETTLED, paid_at=time.time(), pulsed=1, pulses=1, charged=100
+        ORDER, state=OrderState.SETTLED, paid_at_ms=now_ms, pulsed=1, pulses=1, charged=100
     )
     ledger.insert(settled)
-    ledger.insert(Incident("i", time.time(), "claimed and never settled", "cab001", "cs_1"))
+    ledger.insert(Incident("i", now_ms, "claimed and never settled", "w", "cab001", "cs_1"))
     ledger.close()
     assert run(data, "orders") == 0
     assert "charged 1.00 USD" in capsys.readouterr().out

@@ -250,7 +250,7 @@ def test_nobody_chooses_a_price_that_is_not_on_the_list(arcade: Arcade) -> None:
     status, body = arcade.ask("/create-payment-link", {"price_id": "price_cheap"})
     assert status == 404
     assert "price_cheap" in body["error"]
-    (link,) = arcade.ledger.links("cab001")
+    (link,) = arcade.links("cab001")
     assert arcade.ask("/create-payment-link", {"price_id": link.price_id})[0] == 200
 
 

@@ -81,8 +81,8 @@ def test_a_refund_made_in_the_dashboard_is_recorded_and_counted(arcade: Arcade) 
     arcade.stripe.accounts[arcade.order(order_id).intent_id].refunded = 100
     arcade.now += LATER
     (finding,) = compared(arcade)
-    assert (finding.amount, finding.repair) == (100, Repair.NOTE)
-    assert repaired(arcade) == ["it is written down"]
+    assert (finding.amount, finding.repair) == (100, Repair.RECORD)
+    assert repaired(arcade) == ["it is recorded"]
     order = arcade.order(order_id)
     assert (order.refunded, order.charged, order.pulsed) == (100, 300, 3)
     (tally,) = arcade.cloud.reconciliation.tallies(0.0)

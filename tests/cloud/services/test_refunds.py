@@ -1,4 +1,4 @@
-"""What people do to a charge after the game: written down beside the order, and nothing else."""
+"""What people do to a charge after the game: recorded beside the order, and nothing else."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def told(arcade: Arcade, order_id: str, kind: str = "charge.refunded") -> str:
     return str(body["message"])
 
 
-def test_a_refund_by_hand_is_written_down_once_and_takes_no_pulse_back(arcade: Arcade) -> None:
+def test_a_refund_by_hand_is_recorded_once_and_takes_no_pulse_back(arcade: Arcade) -> None:
     order_id = served(arcade)
     arcade.stripe.accounts[arcade.order(order_id).intent_id].refunded = 200
     sent = len(arcade.publisher.sent)
-    assert told(arcade, order_id) == "written down"
-    assert told(arcade, order_id) == "nothing to write down"
+    assert told(arcade, order_id) == "recorded"
+    assert told(arcade, order_id) == "nothing to record"
     order = arcade.order(order_id)
     assert (order.state, order.charged, order.pulsed) == (OrderState.SETTLED, 300, 3)
     assert (order.refunded, order.disputed) == (200, False)
@@ -35,10 +35,10 @@ def test_a_refund_by_hand_is_written_down_once_and_takes_no_pulse_back(arcade: A
 
 
 @pytest.mark.parametrize("kind", ["charge.dispute.created", "charge.dispute.closed"])
-def test_a_dispute_is_written_down(arcade: Arcade, kind: str) -> None:
+def test_a_dispute_is_recorded(arcade: Arcade, kind: str) -> None:
     order_id = served(arcade)
     arcade.stripe.accounts[arcade.order(order_id).intent_id].disputed = True
-    assert told(arcade, order_id, kind) == "written down"
+    assert told(arcade, order_id, kind) == "recorded"
     assert arcade.order(order_id).disputed
 
 
@@ -48,7 +48,7 @@ def test_our_own_refund_of_what_was_not_given_is_no_news(
     arcade: Arcade, pulsed: int, held: bool
 ) -> None:
     order_id = served(arcade, pulsed, held)
-    assert told(arcade, order_id) == "nothing to write down"
+    assert told(arcade, order_id) == "nothing to record"
     assert arcade.order(order_id).refunded == 0
 
 

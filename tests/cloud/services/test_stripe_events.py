@@ -12,13 +12,14 @@ import pytest
 from stripe import WebhookSignature
 
 from cloud.adapters.stripe_gateway import StripeUnavailable
+from cloud.core import cabinets
 from cloud.core.orders import OrderState
 from tests.fakes.arcade import SECRET, Arcade
 from tests.fakes.stripe import lost
 
 
 def nothing_in_the_ledger(arcade: Arcade) -> bool:
-    return not arcade.ledger.orders() and not arcade.ledger.incidents()
+    return not arcade.orders() and not arcade.incidents()
 
 
 @pytest.mark.parametrize(
@@ -116,7 +117,7 @@ def test_a_doubled_event_makes_one_order(arcade: Arcade) -> None:
     for _ in range(3):
         assert arcade.deliver(arcade.completed(session_id))[0] == 200
     assert [arcade.order(session_id)] == [before]
-    assert len(arcade.ledger.orders()) == 1
+    assert len(arcade.orders()) == 1
 
 
 def test_events_doubled_at_the_same_moment_make_one_order(arcade: Arcade) -> None:
@@ -140,7 +141,7 @@ def test_events_doubled_at_the_same_moment_make_one_order(arcade: Arcade) -> Non
         thread.join()
     assert answers == [200] * 6
     assert len(arcade.publisher.of("coinpulse")) == 1
-    assert len(arcade.ledger.orders()) == 1
+    assert len(arcade.orders()) == 1
 
 
 def test_an_event_that_comes_again_after_the_settle_changes_nothing(
@@ -166,7 +167,7 @@ def test_money_that_is_not_there_makes_no_order(arcade: Arcade) -> None:
     incomplete = replace(arcade.stripe.payments[session_id], complete=False)
     arcade.stripe.payments[session_id] = incomplete
     assert arcade.deliver(arcade.completed(session_id))[0] == 200
-    assert arcade.ledger.orders() == []
+    assert arcade.orders() == []
 
 
 def test_money_that_comes_later_makes_the_order_then(arcade: Arcade) -> None:
@@ -174,7 +175,7 @@ def test_money_that_comes_later_makes_the_order_then(arcade: Arcade) -> None:
     account = arcade.stripe.accounts[arcade.stripe.payments[session_id].intent_id]
     account.status = "processing"
     arcade.deliver(arcade.completed(session_id))
-    assert arcade.ledger.orders() == []
+    assert arcade.orders() == []
     account.status = "succeeded"
     subject = json.loads(arcade.completed(session_id))["data"]["object"]
     body = arcade.event("checkout.session.async_payment_succeeded", subject)
@@ -189,9 +190,9 @@ def test_a_link_that_is_not_in_the_ledger_is_left_alone_and_reported(
     session_id = arcade.stripe.pay(arcade.link())
     body = arcade.completed(session_id, payment_link="plink_of_others")
     assert arcade.deliver(body)[0] == 200
-    assert arcade.ledger.orders() == []
+    assert arcade.orders() == []
     assert arcade.stripe.holds(session_id)
-    (incident,) = arcade.ledger.incidents()
+    (incident,) = arcade.incidents()
     assert session_id in incident.order_id
 
 
@@ -217,13 +218,13 @@ def test_a_payment_for_a_cabinet_that_is_gone_goes_back(arcade: Arcade) -> None:
     link_id = arcade.link()
     cabinet = arcade.ledger.cabinet("cab001")
     assert cabinet is not None
-    arcade.ledger.replace(cabinet, replace(cabinet, removed=True, version=2))
+    arcade.ledger.replace(cabinet, cabinets.remove(cabinet, arcade.cloud.clock.stamp()))
     session_id = arcade.stripe.pay(link_id)
     assert arcade.deliver(arcade.completed(session_id))[0] == 200
     assert arcade.order(session_id).state is OrderState.RELEASED
     assert not arcade.stripe.holds(session_id)
     assert arcade.stripe.charged(session_id) == 0
-    assert "gone" in arcade.ledger.incidents()[0].text
+    assert "gone" in arcade.incidents()[0].text
 
 
 @pytest.mark.parametrize("held", [True, False])
@@ -240,7 +241,8 @@ def test_an_old_link_still_gives_what_it_promised(arcade: Arcade) -> None:
     link_id = arcade.link()
     cabinet = arcade.ledger.cabinet("cab001")
     assert cabinet is not None
-    dearer = replace(cabinet, prices=replace(cabinet.prices, amount=200, bonuses=()), version=2)
+    prices = replace(cabinet.prices, amount=200, bonuses=())
+    dearer = cabinets.with_prices(cabinet, prices, arcade.cloud.clock.stamp())
     arcade.ledger.replace(cabinet, dearer)
     assert arcade.link() != link_id
     assert not arcade.stripe.links[link_id]["active"]
@@ -265,14 +267,14 @@ def test_an_event_that_comes_too_late_gives_the_money_back(arcade: Arcade) -> No
 def test_an_event_from_the_future_gets_no_longer_deadline(arcade: Arcade) -> None:
     session_id = arcade.stripe.pay(arcade.link())
     arcade.deliver(arcade.completed(session_id, created=arcade.now + 9999))
-    assert arcade.order(session_id).deadline == arcade.now + 120
+    assert arcade.order(session_id).deadline_ms == (arcade.now + 120) * 1000
 
 
 def test_stripe_being_away_makes_stripe_send_it_again(arcade: Arcade) -> None:
     session_id = arcade.stripe.pay(arcade.link())
     arcade.stripe.trouble = lost("payment", "before")
     assert arcade.deliver(arcade.completed(session_id))[0] == 503
-    assert arcade.ledger.orders() == []
+    assert arcade.orders() == []
     assert arcade.deliver(arcade.completed(session_id))[0] == 200
     assert arcade.order(session_id).state is OrderState.OPEN
 
@@ -312,7 +314,7 @@ def test_the_broker_being_away_loses_no_order(arcade: Arcade) -> None:
         ),
     ],
 )
-def test_what_a_payment_is_doing_is_told_to_its_cabinet(
+def test_what_a_payment_is_doing_is_published_to_its_cabinet(
     arcade: Arcade, type_: str, subject: dict[str, Any], status: str, word: str
 ) -> None:
     body = arcade.event(type_, {"id": "pi_1", "metadata": {"machine_id": "cab001"}} | subject)
@@ -320,13 +322,13 @@ def test_what_a_payment_is_doing_is_told_to_its_cabinet(
     (message,) = arcade.publisher.of("payment")
     assert message["status"] == status
     assert word == message.get("reason", "")
-    assert arcade.ledger.orders() == []
+    assert arcade.orders() == []
 
 
 @pytest.mark.parametrize(
     "metadata", [None, {}, {"machine_id": "cab999"}, {"machine_id": 7}, "text"]
 )
-def test_what_a_payment_of_no_cabinet_does_is_told_to_nobody(
+def test_what_a_payment_of_no_cabinet_does_is_published_to_nobody(
     arcade: Arcade, metadata: object
 ) -> None:
     body = arcade.event("payment_intent.payment_failed", {"id": "pi_1", "metadata": metadata})
@@ -366,7 +368,7 @@ def test_a_signed_event_about_a_session_that_stripe_lacks_is_reported(
     link_id = arcade.link()
     body = arcade.event("checkout.session.completed", {"id": "cs_x", "payment_link": link_id})
     assert arcade.deliver(body)[0] == 200
-    assert [i.order_id for i in arcade.ledger.incidents()] == ["cs_x"]
+    assert [i.order_id for i in arcade.incidents()] == ["cs_x"]
 
 
 def test_unavailable_is_what_tests_mean_by_lost() -> None:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from cloud.adapters.stripe_gateway import StripeRefused
+from cloud.core import cabinets
+from cloud.core.cabinets import Presence
 from cloud.core.orders import OrderState
 from cloud.services.sweep import Swept
+from cloud.stores.sqlite import SqliteLedger
+from tests.cloud.stores.test_stores import ORDER
 from tests.fakes.arcade import Arcade
+from tests.fakes.ledgers import CountingLedger
 from tests.fakes.stripe import lost
 
 
@@ -41,7 +49,7 @@ def test_a_lost_answer_of_stripe_charges_once_and_right(
     arcade.cloud.sweep()
     assert arcade.order(order_id).state is OrderState.SETTLED
     assert arcade.stripe.charged(order_id) == arcade.order(order_id).charged == 500 * pulsed // 6
-    assert arcade.ledger.incidents() == []
+    assert arcade.incidents() == []
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -85,11 +93,11 @@ def test_a_claimed_order_is_not_released_for_being_late_but_reported_once(
     arcade.cloud.sweep()
     arcade.cloud.sweep()
     assert arcade.order(order_id).state is OrderState.CLAIMED
-    (incident,) = arcade.ledger.incidents()
+    (incident,) = arcade.incidents()
     assert (incident.order_id, incident.machine_id) == (order_id, "cab001")
 
 
-def test_a_claimed_order_is_given_up_a_day_before_its_hold_runs_out(
+def test_a_claimed_order_is_abandoned_a_day_before_its_hold_runs_out(
     arcade: Arcade,
 ) -> None:
     order_id = arcade.pay()
@@ -125,8 +133,139 @@ def test_the_link_of_a_silent_cabinet_is_switched_off_and_on_again(
     arcade.now += 2
     assert arcade.cloud.sweep().switched_off == 1
     assert not arcade.stripe.links[link_id]["active"]
+    # It is not looked at again until it is back.
+    assert list(arcade.ledger.lagging_due_cabinet_ids(10**15)) == []
     arcade.ask("/status", {"healthy": True})
     assert arcade.stripe.links[link_id]["active"]
+    assert list(arcade.ledger.lagging_due_cabinet_ids(10**15)) == ["cab001"]
+
+
+def test_a_link_that_could_not_be_switched_off_is_tried_again(arcade: Arcade) -> None:
+    link_id = arcade.link()
+    arcade.ask("/status", {"healthy": True})
+    arcade.now += 601
+    arcade.stripe.trouble = lost("switch_link", "before")
+    assert arcade.cloud.sweep().switched_off == 0
+    assert arcade.stripe.links[link_id]["active"]
+    assert arcade.cloud.sweep().switched_off == 1
+    assert not arcade.stripe.links[link_id]["active"]
+    assert arcade.cloud.sweep() == Swept()
+
+
+def test_the_link_of_a_cabinet_that_never_sent_a_heartbeat_is_switched_off(
+    arcade: Arcade,
+) -> None:
+    link_id = arcade.link()
+    arcade.now += 60
+    assert arcade.cloud.sweep().switched_off == 1
+    assert not arcade.stripe.links[link_id]["active"]
+    arcade.link()
+    assert arcade.stripe.links[link_id]["active"]
+    arcade.now += 60
+    assert arcade.cloud.sweep().switched_off == 1
+
+
+def test_a_link_is_not_switched_off_while_it_is_being_switched_on(arcade: Arcade) -> None:
+    swept: list[Swept] = []
+
+    def sweep_in_between(call: str, when: str) -> None:
+        if call in ("create_link", "switch_link"):
+            swept.append(arcade.cloud.sweep())
+
+    arcade.stripe.trouble = sweep_in_between
+    link_id = arcade.link()
+    assert swept == [Swept()] * 2
+    arcade.stripe.trouble = lambda _call, _when: None
+    arcade.now += 60
+    assert arcade.cloud.sweep().switched_off == 1
+    arcade.stripe.trouble = sweep_in_between
+    arcade.link()
+    assert swept == [Swept()] * 4
+    arcade.stripe.trouble = lambda _call, _when: None
+    arcade.now += 60
+    assert arcade.cloud.sweep().switched_off == 1
+    assert not arcade.stripe.links[link_id]["active"]
+
+
+def test_the_link_of_a_removed_cabinet_is_switched_off_at_the_next_sweep(
+    arcade: Arcade,
+) -> None:
+    """As when Stripe was away while the operator's command removed it."""
+    link_id = arcade.link()
+    arcade.ask("/status", {"healthy": True})
+    cabinet = arcade.ledger.cabinet("cab001")
+    assert cabinet is not None
+    arcade.cloud.links.let_sweep_look_now("cab001")
+    arcade.ledger.replace(cabinet, cabinets.remove(cabinet, arcade.cloud.clock.stamp()))
+    assert arcade.cloud.sweep().switched_off == 1
+    assert not arcade.stripe.links[link_id]["active"]
+
+
+def test_a_sweep_that_looks_at_a_healthy_cabinet_looks_again_when_it_is_silent(
+    arcade: Arcade,
+) -> None:
+    arcade.link()
+    arcade.ask("/status", {"healthy": True})
+    arcade.cloud.links.let_sweep_look_now("cab001")
+    assert arcade.cloud.sweep() == Swept()
+    arcade.now += 601
+    assert arcade.cloud.sweep().switched_off == 1
+
+
+def test_a_heartbeat_during_the_sweep_is_not_forgotten(arcade: Arcade) -> None:
+    """The sweep switches off, the cabinet is back, and then the sweep writes what it saw."""
+    link_id = arcade.link()
+    arcade.ask("/status", {"healthy": True})
+    arcade.now += 601
+
+    def back(call: str, when: str) -> None:
+        if (call, when) == ("switch_link", "after"):
+            arcade.stripe.trouble = lambda _call, _when: None
+            arcade.ask("/status", {"healthy": True})
+
+    arcade.stripe.trouble = back
+    arcade.cloud.sweep()
+    arcade.now += 601
+    arcade.cloud.sweep()
+    assert not arcade.stripe.links[link_id]["active"]
+
+
+def test_a_settle_is_not_kept_from_its_order_by_the_report_that_it_is_late(
+    arcade: Arcade,
+) -> None:
+    order_id = arcade.pay()
+    arcade.claim(order_id)
+    arcade.now += 901
+    assert arcade.cloud.sweep().unsettled == 1
+    assert arcade.cloud.sweep() == Swept()
+    assert arcade.settle(order_id, 1, 1)[1]["charged"] == 100
+
+
+def test_a_sweep_reads_only_what_is_due_however_much_there_is() -> None:
+    counting = CountingLedger(SqliteLedger(Path(":memory:")))
+    arcade = Arcade(Path(), counting)
+    now_ms = int(arcade.now * 1000)
+    cabinet = arcade.ledger.cabinet("cab001")
+    assert cabinet is not None
+    for number in range(10_000):
+        name = f"old{number:05}"
+        counting.insert(replace(cabinet, machine_id=name))
+        counting.insert(Presence(name, now_ms, True, "seen", due_at_ms=now_ms + 600_001))
+        counting.insert(replace(ORDER, order_id=name, machine_id=name, state=OrderState.SETTLED))
+    late = arcade.pay()
+    arcade.add_cabinet("cab002")
+    arcade.now += 121
+    opened = arcade.pay(machine_id="cab002")
+    counting.counts.clear()
+    swept = arcade.cloud.sweep()
+    assert swept == Swept(published=1, released=1, switched_off=1)
+    assert arcade.order(late).state is OrderState.RELEASED
+    assert arcade.order(opened).state is OrderState.OPEN
+    # Two orders, a cabinet with its presence, and its link. Two lists of what is due, one of links.
+    assert counting.counts["lists"] == 3
+    assert counting.counts["listed"] == 4
+    assert counting.counts["reads"] <= 8
+    arcade.close()
 
 
 def settle_after(arcade: Arcade, status: str, received: int, pulsed: int) -> tuple[int, int]:
@@ -144,15 +283,15 @@ def test_a_hold_captured_in_the_dashboard_is_refunded_down_to_what_is_due(
     arcade: Arcade,
 ) -> None:
     assert settle_after(arcade, "succeeded", 500, pulsed=3) == (250, 250)
-    assert arcade.ledger.incidents() == []
+    assert arcade.incidents() == []
 
 
 def test_a_hold_cancelled_in_the_dashboard_charges_nothing_and_is_reported(
     arcade: Arcade,
 ) -> None:
     assert settle_after(arcade, "canceled", 0, pulsed=6) == (0, 0)
-    assert "outside of the kiosk" in arcade.ledger.incidents()[0].text
-    assert arcade.ledger.orders()[0].given_away == 6
+    assert "outside of the kiosk" in arcade.incidents()[0].text
+    assert arcade.orders()[0].given_away == 6
 
 
 def test_less_than_stripe_can_charge_is_given_away(arcade: Arcade) -> None:
