@@ -361,6 +361,7 @@ class TestFlashing:
 
 
 class TestBurnIn:
+    @pytest.mark.slow
     @pytest.mark.parametrize("theme", THEMES)
     def test_no_pixel_of_the_marquee_is_lit_for_ten_minutes(self, theme: str) -> None:
         on = stage((320, 240), theme)
@@ -504,6 +505,7 @@ def test_as_many_notes_as_fit_are_told_and_the_others_by_their_code() -> None:
     assert on.composition.blocks[-1].text == "E1 · E2 · E3"
 
 
+@pytest.mark.slow
 def test_hours_of_the_same_screen_hold_no_more_memory() -> None:
     on, surface = stage((320, 240)), pygame.Surface((320, 240))
 
