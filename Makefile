@@ -6,6 +6,7 @@ VENV := .venv
 SAM := .venv-sam
 PINS := .venv-pins
 BIN := $(VENV)/bin
+PYTEST = $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadscope
 # pyenv and others put names on the path that do not run: each is tried.
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python3.14; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
@@ -29,7 +30,7 @@ $(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2) >$(1)/pi
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench gallery movie sounds sim format sam pins clean
+.PHONY: help demo test test-all check bench gallery movie sounds sim format sam pins clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | \
@@ -38,8 +39,11 @@ help: ## what there is
 demo: $(VENV)/.ready ## the whole loop on this machine; ARGS="--once --shots out" plays by itself
 	@$(BIN)/python -m demo $(ARGS)
 
-test: $(VENV)/.ready ## the tests; ARGS="-k relay" for some of them
-	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadscope $(ARGS)
+test: $(VENV)/.ready ## the tests but for the slow ones; ARGS=tests/cloud or ARGS="-k relay" for some
+	@$(PYTEST) -m "not slow" $(ARGS)
+
+test-all: $(VENV)/.ready ## all tests; ARGS as for make test
+	@$(PYTEST) $(ARGS)
 
 check: $(VENV)/.ready ## format, lint, types, and what systemd and SAM say of their files
 	@$(BIN)/ruff format --check .

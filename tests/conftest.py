@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import threading
@@ -50,6 +51,18 @@ def need() -> Callable[..., str]:
 
 def _lasting() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if not thread.daemon}
+
+
+@pytest.fixture(autouse=True)
+def _no_file_is_left_open() -> Iterator[None]:
+    """Lets the warning of a file or connection that nobody closed fail the test that opened it.
+
+    One that is held by a cycle, as of an exception and its frames, would else be found within
+    whichever test happens to run then. Only what was made lately is looked at: looking at
+    everything takes longer than most tests.
+    """
+    yield
+    gc.collect(1)
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.marks import slow_after
 from tests.simulation.__main__ import catch
 from tests.simulation.defects import DEFECTS
 from tests.simulation.run import RATES, shrink, simulate
@@ -11,11 +12,10 @@ from tests.simulation.run import RATES, shrink, simulate
 RUNS = 60
 
 
-def test_no_invariant_breaks_with_all_faults_on() -> None:
+@pytest.mark.parametrize("seeds", slow_after(1, [range(10), range(10, RUNS)]), ids=str)
+def test_no_invariant_breaks_with_all_faults_on(seeds: range) -> None:
     broken = {
-        result.seed: result.broken
-        for result in (simulate(seed) for seed in range(RUNS))
-        if result.broken
+        result.seed: result.broken for result in (simulate(seed) for seed in seeds) if result.broken
     }
     assert broken == {}
 
@@ -28,6 +28,7 @@ def test_without_faults_every_player_gets_everything() -> None:
         assert result.orders == 6
 
 
+@pytest.mark.slow
 def test_every_fault_strikes_and_every_end_of_an_order_is_met() -> None:
     struck, branches = set(), set()
     for seed in range(RUNS):
@@ -57,12 +58,13 @@ NEAR = {
 }
 
 
-@pytest.mark.parametrize("name", DEFECTS)
+@pytest.mark.parametrize("name", slow_after(4, DEFECTS))
 def test_a_planted_defect_is_caught(name: str) -> None:
     runs, told = catch(name, NEAR.get(name, 0))
     assert runs, told
 
 
+@pytest.mark.slow
 def test_a_broken_run_is_shortened_to_the_faults_that_matter(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

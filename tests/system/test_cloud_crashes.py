@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cloud.core.orders import OrderState
+from tests.marks import slow_after
 from tests.system.hall import Hall, until
 
 # The order is stored, claimed, settling, settled; Stripe is asked for the payment and to capture.
@@ -34,7 +35,7 @@ def restart_after_the_kill(hall: Hall) -> None:
     hall.open({"ORDER_DEADLINE_SECONDS": "60"})
 
 
-@pytest.mark.parametrize("point", SERVED)
+@pytest.mark.parametrize("point", slow_after(1, SERVED))
 def test_an_order_is_served_and_charged_once(hall: Hall, point: str) -> None:
     hall.open({"ORDER_DEADLINE_SECONDS": "60"}, fail_point=point)
     cabinet = hall.add("cab001", "\n[rules]\nask_s = 1\n")
@@ -47,7 +48,7 @@ def test_an_order_is_served_and_charged_once(hall: Hall, point: str) -> None:
     assert hall.charged(order_id) == 200
 
 
-@pytest.mark.parametrize("point", RELEASED)
+@pytest.mark.parametrize("point", slow_after(1, RELEASED))
 def test_an_order_that_nobody_claims_goes_back_once(hall: Hall, point: str) -> None:
     hall.open({"ORDER_DEADLINE_SECONDS": "1"}, fail_point=point)
     cabinet = hall.add("cab001")

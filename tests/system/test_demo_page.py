@@ -57,6 +57,7 @@ def test_one_payment_with_nothing_but_a_browser(page: str, phone: Phone, tmp_pat
     assert coins(phone) == 2
 
 
+@pytest.mark.slow
 def test_whoever_plays_operator_sees_what_the_kiosk_does(
     page: str, phone: Phone, tmp_path: Path
 ) -> None:
@@ -87,6 +88,7 @@ def test_whoever_plays_operator_sees_what_the_kiosk_does(
     phone.picture(tmp_path / "page.png")
 
 
+@pytest.mark.slow
 def test_a_page_that_nobody_looks_at_asks_for_no_frames(page: str, phone: Phone) -> None:
     phone.open(page)
     phone.wait(lambda p: bool(p.run("return document.getElementById('screen').naturalWidth > 99")))

@@ -11,6 +11,7 @@ import pytest
 
 from cloud.core.orders import OrderState
 from kiosk.core.entries import Kind
+from tests.marks import slow_after
 from tests.system.hall import Cabinet, Hall, until
 
 PLAYS = 3
@@ -49,7 +50,7 @@ def lines(journal: Path, order_id: str) -> list[str]:
     return [kind for (kind,) in found]
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", slow_after(1, POINTS))
 def test_a_kill_charges_for_what_was_given(hall: Hall, cabinet: Cabinet, point: str) -> None:
     closings_before = cabinet.closings()
     first = hall.kiosk(cabinet, fail_point=point)

@@ -17,6 +17,7 @@ from cloud.core.orders import OrderState
 from demo.processes import Child
 from kiosk.core.entries import Kind
 from sandbox import ports
+from tests.marks import slow_after
 from tests.system.hall import Cabinet, Hall, until
 
 
@@ -180,6 +181,7 @@ def test_without_a_journal_it_is_out_of_order(
     assert stopped(kiosk) == 1
 
 
+@pytest.mark.slow
 def test_a_disk_that_gets_full_closes_the_money_and_opens_it_again(
     tmp_path: Path, running: list[Child]
 ) -> None:
@@ -205,7 +207,7 @@ def test_a_disk_that_gets_full_closes_the_money_and_opens_it_again(
         hall.close()
 
 
-@pytest.mark.parametrize("how", ["torn", "truncated", "from the future"])
+@pytest.mark.parametrize("how", slow_after(1, ["torn", "truncated", "from the future"]))
 def test_a_journal_damaged_in_the_middle_of_an_order_costs_the_player_nothing(
     tmp_path: Path, how: str
 ) -> None:

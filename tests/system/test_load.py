@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from benchmarks.load import load
 from cloud.stores.sqlite import SqliteLedger
 
 
+@pytest.mark.slow
 def test_many_cabinets_over_a_broker_restart_lose_and_double_nothing() -> None:
     outcome = load(cabinets=12, payments=40, old=1000, players=4)
     assert outcome.paid == 40

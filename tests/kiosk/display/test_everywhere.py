@@ -8,11 +8,12 @@ import pytest
 from kiosk.display.composer import Composition
 from kiosk.display.layout import Box
 from kiosk.display.renderer import Renderer
+from tests.marks import slow_after
 from tools.views import LOCALES, SIZES, THEMES, VIEWS, drawn, renderer
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("size", slow_after(2, SIZES), ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("theme", slow_after(1, THEMES))
 def test_every_word_has_its_place(theme: str, size: tuple[int, int]) -> None:
     found = []
     for locale in LOCALES:

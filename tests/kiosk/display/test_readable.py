@@ -8,6 +8,7 @@ import pytest
 from kiosk.display import qr
 from kiosk.display.renderer import Renderer
 from tests.kiosk.display.pixels import grey
+from tests.marks import slow_after
 from tools import distortions
 from tools.distortions import Distortion
 from tools.views import SIZES, THEMES, URL, VIEWS, drawn, renderer
@@ -24,9 +25,9 @@ def photo(on: Renderer) -> tuple[numpy.ndarray, float]:
     return picture[top : place.bottom, left : place.right], code.w / len(qr.matrix(URL))
 
 
-@pytest.mark.parametrize("kind", distortions.ALL, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", slow_after(2, distortions.ALL), ids=lambda kind: kind.name)
 @pytest.mark.parametrize("reader", distortions.READERS)
-@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("theme", slow_after(1, THEMES))
 def test_a_code_reads_in_a_bad_photograph(theme: str, reader: str, kind: Distortion) -> None:
     read = distortions.READERS[reader]
     for size in SIZES:

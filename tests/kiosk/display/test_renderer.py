@@ -362,6 +362,7 @@ class TestFlashing:
 
 
 class TestBurnIn:
+    @pytest.mark.slow
     @pytest.mark.parametrize("theme", THEMES)
     def test_no_pixel_of_the_marquee_is_lit_for_ten_minutes(self, theme: str) -> None:
         on = renderer((320, 240), theme)
@@ -517,6 +518,7 @@ def surface_bytes() -> int:
     return sum(surface.get_pitch() * surface.get_height() for surface in surfaces.values())
 
 
+@pytest.mark.slow
 def test_hours_of_the_same_screen_hold_no_more_memory() -> None:
     on, surface = renderer((320, 240)), pygame.Surface((320, 240))
 
