@@ -264,6 +264,52 @@ def test_an_opening_that_fails_leaves_nothing_open(
     assert files.journal().open() == ()  # the lock is free
 
 
+def test_a_journal_of_version_1_is_read_whatever_the_names_in_the_code_are(files: Files) -> None:
+    """The file's own words: cabinets in the field have them on their cards."""
+    files.path.parent.mkdir()
+    db = sqlite3.connect(files.path, isolation_level=None)
+    db.executescript(
+        """
+        CREATE TABLE entries (
+            number INTEGER PRIMARY KEY,
+            kind TEXT NOT NULL, order_id TEXT NOT NULL, claim_id TEXT NOT NULL,
+            credits INTEGER NOT NULL, pulses INTEGER NOT NULL, n INTEGER NOT NULL,
+            note TEXT NOT NULL,
+            boot_id TEXT NOT NULL, monotonic REAL NOT NULL, wall REAL NOT NULL);
+        CREATE INDEX entries_by_order ON entries (order_id);
+        CREATE TABLE unfinished (order_id TEXT PRIMARY KEY) WITHOUT ROWID;
+        PRAGMA application_id = 1095912241;
+        PRAGMA user_version = 1;
+        INSERT INTO unfinished VALUES ('cs_1'), ('cs_3');
+        """
+    )
+    stored: list[tuple[str, str, str, int, int, int, str]] = [
+        ("credits left", "", "", 0, 0, 4, ""),
+        ("claim", "cs_1", "mine", 0, 0, 0, ""),
+        ("claimed", "cs_1", "", 2, 2, 0, ""),
+        ("pulse begins", "cs_1", "", 0, 0, 1, ""),
+        ("pulse over", "cs_1", "", 0, 0, 1, ""),
+        ("forgiven", "cs_1", "", 0, 0, 1, ""),
+        ("claim", "cs_2", "other", 0, 0, 0, ""),
+        ("refused", "cs_2", "", 0, 0, 0, "claim refused"),
+        ("claim", "cs_3", "third", 0, 0, 0, ""),
+        ("claimed", "cs_3", "", 1, 1, 0, ""),
+        ("settle", "cs_3", "", 0, 0, 0, "not in the journal"),
+        ("settled", "cs_3", "", 0, 0, 0, ""),
+    ]
+    db.executemany(
+        "INSERT INTO entries (kind, order_id, claim_id, credits, pulses, n, note, boot_id,"
+        " monotonic, wall) VALUES (?,?,?,?,?,?,?,'boot',1.0,2.0)",
+        stored,
+    )
+    db.close()
+    entries = files.journal().open()
+    assert entries == tuple(Entry(Kind(row[0]), *row[1:]) for row in stored)
+    assert {entry.kind for entry in entries} == set(Kind)
+    book = order_book.fold(entries)
+    assert (list(book.unfinished), book.credits_left) == (["cs_1"], 5)
+
+
 def test_writing_before_opening_is_refused(files: Files) -> None:
     with pytest.raises(JournalError, match="not open"):
         files.journal().append(CLAIM)
