@@ -15,7 +15,7 @@ from kiosk.core.view import Offer
 from kiosk.display import money
 
 LANGUAGES = ("en", "es", "de", "fr", "pt", "zh", "ja", "ms")
-# Where a language is spoken if nobody says: it decides how money is written.
+# The territory of a language that is configured without one: it decides how money is written.
 _DEFAULT_LOCALES = {"en": "en_US", "zh": "zh_Hans_CN", "pt": "pt_BR"}
 
 

@@ -86,7 +86,7 @@ class Lettering:
         return next((face for face in faces if self._has(face, text)), theme.text)
 
     def _has(self, face: Path, text: str) -> bool:
-        """Whether a face has every letter: one that it lacks looks like one that nobody has."""
+        """Whether a face has every letter: one that it lacks looks like one that no face has."""
         for letter in text:
             if letter.isspace() or letter == "|":
                 continue

@@ -179,6 +179,19 @@ class TestShots:
         ]
         assert pygame.image.load(tmp_path / "out" / "02-ready.png").get_size() == (320, 240)
 
+    def test_a_frame_of_a_transition_is_no_picture(self, tmp_path: Path) -> None:
+        shots = Shots(tmp_path)
+        whole, half = pygame.Surface(SIZE), pygame.Surface(SIZE)
+        whole.fill((9, 99, 9))
+        shots.on_frame(Frame(half, STARTING, None, False))
+        shots.on_frame(Frame(half, READY, None, False))
+        shots.on_frame(Frame(whole, READY, None, True))
+        shots.on_frame(Frame(half, PAYING, None, False))
+        shots.save()
+        [picture] = tmp_path.iterdir()
+        assert picture.name == "01-ready.png"
+        assert pygame.image.load(picture).get_at((5, 5))[:3] == (9, 99, 9)
+
     def test_nothing_shown_is_nothing_saved(self, tmp_path: Path) -> None:
         Shots(tmp_path).save()
         assert list(tmp_path.iterdir()) == []
