@@ -181,9 +181,10 @@ class Bystander:
         self._client.username_pw_set(username, PASSWORD)
         self._client.on_message = lambda _client, _data, message: self.heard.put(message)
         ready = threading.Event()
+        # With each connection anew: paho reconnects by itself, and a clean session forgets.
+        self._client.on_connect = lambda *_: self._client.subscribe(STATUS, 1)
         self._client.on_subscribe = lambda *_: ready.set()
         self._client.connect("127.0.0.1", port)
-        self._client.subscribe(STATUS, 1)
         self._client.loop_start()
         assert ready.wait(WAIT_S)
 
