@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import contextlib
 import io
 import re
@@ -207,3 +208,49 @@ def test_broken_links_and_missing_files_would_be_found(tmp_path: Path) -> None:
     )
     assert list(broken(page)) == ["gone.md", "other.md#no-such", "gone.png", "gone.svg"]
     assert list(missing(page.read_text(), tmp_path)) == ["kiosk/gone.py"]
+
+
+WALK = re.compile(r"^\| \d+ \| `(\S+\.py)` `([\w.]+)` \|", re.MULTILINE)
+MOST_STOPS = 25
+
+
+def unknown_stops(page: str, root: Path) -> list[str]:
+    """The stops of a walk whose file does not define what they name."""
+    found = []
+    for file, name in WALK.findall(page):
+        owner: ast.AST = ast.parse((root / file).read_text())
+        for part in name.split("."):
+            owner = next(
+                (
+                    node
+                    for node in ast.iter_child_nodes(owner)
+                    if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == part
+                ),
+                ast.Pass(),
+            )
+        if isinstance(owner, ast.Pass):
+            found.append(f"{file} {name}")
+    return found
+
+
+def test_one_payment_is_a_walk_of_few_stops_that_exist(root: Path) -> None:
+    page = (root / "docs/architecture.md").read_text()
+    assert 10 < len(WALK.findall(page)) <= MOST_STOPS
+    assert unknown_stops(page, root) == []
+
+
+def test_a_stop_that_does_not_exist_is_found(root: Path) -> None:
+    page = (
+        "| 1 | `kiosk/engine.py` `Engine.handle` | a |\n| 2 | `kiosk/engine.py` `Engine.fly` | b |"
+    )
+    assert unknown_stops(page, root) == ["kiosk/engine.py Engine.fly"]
+
+
+def test_every_folder_of_the_programs_has_a_row_in_contributing(root: Path) -> None:
+    page = (root / "CONTRIBUTING.md").read_text()
+    folders = {
+        path.parent.relative_to(root).as_posix()
+        for top in ("kiosk", "lambda/cloud")
+        for path in (root / top).rglob("*.py")
+    }
+    assert [folder for folder in sorted(folders) if f"`{folder}/" not in page] == []
