@@ -257,11 +257,11 @@ class _Crowd:
             raise self._failures[0]
 
     def _play(self, seed: int) -> None:
-        chance = random.Random(seed)
+        rng = random.Random(seed)
         try:
             while next(self._numbers) < self._payments:
                 tapped = time.perf_counter()
-                receipt = player.pay(chance.choice(self._links), 1)
+                receipt = player.pay(rng.choice(self._links), 1)
                 self.paid[receipt.session_id] = tapped
                 # Like a player: nobody pays again before the coins have dropped.
                 _until(partial(self._served.__contains__, receipt.session_id), 150, "the coins")

@@ -105,18 +105,18 @@ def _draw_peaks(surface: pygame.Surface, theme: Theme) -> None:
     w, h = surface.get_size()
     colours = theme.colours
     _fade(surface, colours.sky, colours.ground, 0, h)
-    chance = random.Random(5)
+    rng = random.Random(5)
     for share, dim in ((0.62, 0.3), (0.74, 0.5), (0.88, 0.75)):
         line = mix(colours.sky, colours.lines, dim)
         count = 9
         points = [(-w * 0.05, h * share)]
         for n in range(count):
             x = w * (n + 0.5) / count
-            points.append((x - w / count * 0.4, h * (share + 0.03 * chance.random())))
-            points.append((x, h * (share - 0.05 - 0.09 * chance.random())))
+            points.append((x - w / count * 0.4, h * (share + 0.03 * rng.random())))
+            points.append((x, h * (share - 0.05 - 0.09 * rng.random())))
         points.append((w * 1.05, h * share))
         pygame.draw.polygon(surface, colours.sky, [*points, (w, h), (0, h)])
         pygame.draw.aalines(surface, line, False, points)
     for _ in range(60):
-        x, y = chance.randrange(w), chance.randrange(round(h * 0.6))
+        x, y = rng.randrange(w), rng.randrange(round(h * 0.6))
         surface.fill(mix(colours.sky, colours.lines, 0.8), (x, y, 2, 2))
