@@ -28,7 +28,8 @@ VIEWS = {
     "ready, two bonuses": View(
         Screen.READY, Offer(URL, 12500, "KRW", 0, (Bonus(5, 6), Bonus(10, 13)))
     ),
-    "paying": View(Screen.PAYING),
+    "paying": View(Screen.PAYING, OFFER),
+    "paying, no offer": View(Screen.PAYING),
     "declined": View(Screen.DECLINED, OFFER, reason=Reason.NO_FUNDS),
     "declined, no offer": View(Screen.DECLINED, reason=Reason.CODE),
     "given back": View(Screen.DECLINED, OFFER, reason=Reason.RELEASED),

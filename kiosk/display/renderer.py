@@ -79,7 +79,10 @@ class Renderer:
     def code(self) -> Box | None:
         """Where the code is on the screen, if there is one and all of it is visible."""
         composition = self.composition
-        if composition is None or composition.code is None or not self.settled:
+        if composition is None or composition.code is None or self._cycle_since is not None:
+            return None
+        # A flight covers no code; a wipe may.
+        if isinstance(self._transition, _Wipe):
             return None
         return self.on_screen(composition.code)
 

@@ -75,6 +75,13 @@ def scene_of(view: View, words: Words) -> Scene:
             steps = (say("step_scan"), say("step_pay"), say("step_play"))
             lines = (Line(say("scan_to_play"), Role.HEADLINE), *_offer(offer, words))
             return Scene(Arrangement.OFFER, Figure.CODE, lines, steps)
+        case Screen.PAYING if offer:
+            lines = (
+                Line(say("almost_there"), Role.HEADLINE),
+                Line(say("finish_on_the_phone"), Role.BODY),
+                Line(words.price(offer), Role.PRICE),
+            )
+            return Scene(Arrangement.OFFER, Figure.PHONE, lines, second_code=True)
         case Screen.PAYING:
             return _plain(words, Figure.PHONE, "almost_there", "finish_on_the_phone")
         case Screen.DECLINED:

@@ -779,7 +779,8 @@ def test_an_offer_that_cannot_be_used_is_not_shown(change: dict[str, Any]) -> No
 
 def test_a_payment_is_followed_on_the_screen(bench: Bench) -> None:
     bench.message("payment", {"machineId": "cab001", "status": "processing"})
-    assert (bench.view.screen, bench.view.offer) == (Screen.PAYING, None)
+    assert bench.view.screen is Screen.PAYING
+    assert bench.view.offer is not None
     bench.message(
         "payment",
         {"machineId": "cab001", "status": "declined", "reason": "insufficient_funds"},

@@ -34,7 +34,7 @@ def coin(number: int, closed: bool) -> View:
 
 STARTING, READY = View(Screen.STARTING), View(Screen.READY, OFFER)
 PAYMENT = (
-    View(Screen.PAYING),
+    View(Screen.PAYING, OFFER),
     coin(1, True), coin(1, False), coin(2, True), coin(2, False),
     View(Screen.PLAYING, OFFER, credits_left=2),
     View(Screen.PLAYING, OFFER, credits_left=1),
@@ -250,5 +250,5 @@ def test_every_picture_is_of_a_settled_screen_with_its_code(
         "08-ready.png",
     ]
     for path in pictures:
-        shows = path.stem.partition("-")[2] in ("ready", "playing", "game-over")
+        shows = path.stem.partition("-")[2] in ("ready", "paying", "playing", "game-over")
         assert with_zxing(grey(pygame.image.load(path))) == ({URL} if shows else set()), path
