@@ -29,7 +29,7 @@ def view(state: State, now: float, rules: Rules) -> View:
     screen = _screen(state, now, rules)
     sells = state.can_sell(rules) and screen is not Screen.CREDITING
     order = _pulsing(state) if screen is Screen.CREDITING else None
-    reason = state.payment.reason if state.payment and screen is Screen.DECLINED else None
+    failed = state.payment if screen is Screen.DECLINED else None
     return View(
         screen=screen,
         offer=state.link.offer if sells else None,
@@ -37,7 +37,7 @@ def view(state: State, now: float, rules: Rules) -> View:
         coins=order.pulses if order else 0,
         closed=order is not None and state.relay.pulsing is not None,
         credits_left=state.order_book.credits_left,
-        reason=reason,
+        released=failed is not None and failed.status == "released",
         alerts=_alerts(state, rules) if screen is not Screen.STARTING else (),
     )
 
