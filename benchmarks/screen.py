@@ -25,7 +25,7 @@ SECONDS = 5.0
 FRAME = 1 / 30
 SCREEN_FRAME = 1 / 60  # of the screen itself: a frame that takes longer is seen
 OFFER = Offer("https://buy.stripe.com/test_bench", 100, "USD", 2, (Bonus(5, 6),))
-READY = View(Screen.READY, OFFER)
+READY, PAYING = View(Screen.READY, OFFER), View(Screen.PAYING, OFFER)
 DAY = 86400.0
 
 
@@ -86,7 +86,7 @@ def _idle() -> list[Row]:
     def everything(t: float) -> None:
         pygame.event.get()
         # Another composition each time, so that every layer is drawn again.
-        again.draw(surface, READY if int(t * 30) % 2 else View(Screen.PAYING), t)
+        again.draw(surface, READY if int(t * 30) % 2 else PAYING, t)
         pygame.display.flip()
 
     _loop(moving, 1.0)
@@ -128,7 +128,7 @@ def _loop(draw: Callable[[float], None], seconds: float = SECONDS) -> tuple[list
 def payment() -> Iterator[tuple[View, float]]:
     """One payment of three plays as the screen sees it: each view, and the seconds it is shown."""
     yield READY, 2.0
-    yield View(Screen.PAYING), 1.0
+    yield PAYING, 1.0
     for coin in (1, 2, 3):
         yield View(Screen.CREDITING, coin=coin, coins=3, closed=True), 0.1
         yield View(Screen.CREDITING, coin=coin, coins=3), 0.4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pygame
 
-from kiosk.core.view import Alert, Bonus, Offer, Reason, Screen, View
+from kiosk.core.view import Alert, Bonus, Offer, Screen, View
 from kiosk.display import theme
 from kiosk.display.catalogue import LANGUAGES
 from kiosk.display.look import Look
@@ -28,10 +28,11 @@ VIEWS = {
     "ready, two bonuses": View(
         Screen.READY, Offer(URL, 12500, "KRW", 0, (Bonus(5, 6), Bonus(10, 13)))
     ),
-    "paying": View(Screen.PAYING),
-    "declined": View(Screen.DECLINED, OFFER, reason=Reason.NO_FUNDS),
-    "declined, no offer": View(Screen.DECLINED, reason=Reason.CODE),
-    "given back": View(Screen.DECLINED, OFFER, reason=Reason.RELEASED),
+    "paying": View(Screen.PAYING, OFFER),
+    "paying, no offer": View(Screen.PAYING),
+    "declined": View(Screen.DECLINED, OFFER),
+    "declined, no offer": View(Screen.DECLINED),
+    "given back": View(Screen.DECLINED, OFFER, released=True),
     "crediting": View(Screen.CREDITING, coin=2, coins=3, closed=True),
     "crediting many": View(Screen.CREDITING, coin=17, coins=60),
     "playing": View(Screen.PLAYING, OFFER, credits_left=3),

@@ -34,10 +34,9 @@ class GameOver:
 
 @dataclass(frozen=True)
 class PaymentStatus:
-    """What a player's payment is doing; ``reason`` is Stripe's code for a decline, or empty."""
+    """What a player's payment is doing."""
 
     status: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -96,10 +95,7 @@ def read(topic: str, payload: bytes, machine_id: str) -> Message:
                 raise BadMessage(f"a message on {topic} has a status that is not game_over")
             return GameOver(_text(body, "timestamp"))
         case "payment":
-            reason = body.get("reason", "")
-            if not isinstance(reason, str):
-                raise BadMessage(f"a message on {topic} has a reason that is no text")
-            return PaymentStatus(_text(body, "status"), reason[:120])
+            return PaymentStatus(_text(body, "status"))
         case _:
             raise BadMessage(f"a message on {topic}, which this kiosk does not know")
 

@@ -4,7 +4,8 @@ The first that applies:
 
 1. OUT_OF_ORDER  the journal or the relay does not work: no money can be taken
 2. CREDITING     coins are dropping
-3. PAYING        a payment is being made, or its order is being claimed
+3. PAYING        a payment is being made, or its order is being claimed; whoever has a photo of the
+                 code can begin one and leave it, so it keeps no other player from paying
 4. MAINTENANCE   the operator works on the cabinet
 5. DECLINED      a payment failed, or went back, a moment ago
 6. PLAYING       the game still owes the player credits
@@ -26,13 +27,9 @@ from kiosk.core.view import Alert, Screen, View
 def view(state: State, now: float, rules: Rules) -> View:
     """What the screen is to show at ``now``."""
     screen = _screen(state, now, rules)
-    sells = state.can_sell(rules) and screen not in (
-        Screen.CREDITING,
-        Screen.PAYING,
-        Screen.MAINTENANCE,
-    )
+    sells = state.can_sell(rules) and screen is not Screen.CREDITING
     order = _pulsing(state) if screen is Screen.CREDITING else None
-    reason = state.payment.reason if state.payment and screen is Screen.DECLINED else None
+    failed = state.payment if screen is Screen.DECLINED else None
     return View(
         screen=screen,
         offer=state.link.offer if sells else None,
@@ -40,7 +37,7 @@ def view(state: State, now: float, rules: Rules) -> View:
         coins=order.pulses if order else 0,
         closed=order is not None and state.relay.pulsing is not None,
         credits_left=state.order_book.credits_left,
-        reason=reason,
+        released=failed is not None and failed.status == "released",
         alerts=_alerts(state, rules) if screen is not Screen.STARTING else (),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from kiosk.core.view import Reason, Screen, View
+from kiosk.core.view import Screen, View
 
 QUIET_SHARE = 0.35  # of the volume, in quiet hours
 
@@ -31,7 +31,7 @@ def cue_for(before: View | None, now: View) -> SoundCue | None:
         return None
     if before.screen is Screen.CREDITING:
         return SoundCue.THANKS if now.screen is Screen.PLAYING else None
-    if now.screen is Screen.DECLINED and now.reason is not Reason.RELEASED:
+    if now.screen is Screen.DECLINED and not now.released:
         return SoundCue.DECLINED
     return SoundCue.GAME_OVER if now.screen is Screen.GAME_OVER else None
 

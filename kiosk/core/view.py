@@ -49,17 +49,6 @@ class Offer:
     bonuses: tuple[Bonus, ...] = ()
 
 
-class Reason(Enum):
-    """Why a payment came to nothing, as far as a player is told."""
-
-    DECLINED = "declined"
-    NO_FUNDS = "insufficient_funds"
-    EXPIRED = "expired_card"
-    CODE = "incorrect_cvc"
-    NUMBER = "incorrect_number"
-    RELEASED = "released"
-
-
 @dataclass(frozen=True)
 class Alert:
     """What an operator should mend: a short code (``docs/cabinet.md`` lists them), a sentence."""
@@ -74,7 +63,9 @@ class View:
 
     ``offer`` is present only while a payment can succeed: no offer, no QR code. ``coin`` of
     ``coins`` counts the relay's pulses while crediting, and ``closed`` says that the relay is
-    closed for it now. ``alerts`` are for the operator, drawn small.
+    closed for it now. ``released`` tells a payment that went back from one that was declined; why
+    is for the player's phone, as everybody can read the screen. ``alerts`` are for the operator,
+    drawn small.
     """
 
     screen: Screen
@@ -83,5 +74,5 @@ class View:
     coins: int = 0
     closed: bool = False
     credits_left: int = 0
-    reason: Reason | None = None
+    released: bool = False
     alerts: tuple[Alert, ...] = ()

@@ -23,7 +23,7 @@ def prerender(
     card = composition.card
     assert card is not None
     picture = composition.static.subsurface((card.x, card.y, card.w, card.h))
-    size = _coin_size(card)
+    size = transitions.coin_size(card)
     frames = []
     for number in range(transitions.FLIGHT_FRAMES):
         box, is_coin = transitions.flight(number, card, card.centre, size)
@@ -31,7 +31,7 @@ def prerender(
             coin = artwork.coin(size, 0, theme)
             frames.append(pygame.transform.smoothscale(coin, (box.w, box.h)))
         else:
-            # In ever larger pixels: a code that was scanned must not be scanned again.
+            # In ever larger pixels: only a code that stands at its place is there to be scanned.
             pixels = max(4, _MOSAIC - number)
             coarse = pygame.transform.smoothscale(picture, (pixels, pixels))
             frames.append(pygame.transform.scale(coarse, (box.w, box.h)))
@@ -47,7 +47,7 @@ class Flight:
     ) -> None:
         self._frames = frames
         self._places = [
-            transitions.flight(number, card, target, _coin_size(card))[0]
+            transitions.flight(number, card, target, transitions.coin_size(card))[0]
             for number in range(len(frames))
         ]
         self._first = int(t / FRAME + EPSILON)
@@ -70,7 +70,3 @@ class Flight:
         if self._ended or not 0 <= number < len(self._frames):
             return None
         return self._frames[number], self._places[number].x, self._places[number].y
-
-
-def _coin_size(card: Box) -> int:
-    return max(12, card.w // 3)

@@ -87,7 +87,7 @@ class Mirror:
             "coins": view.coins,
             "closed": view.closed,
             "credits_left": view.credits_left,
-            "reason": view.reason.value if view.reason else "",
+            "released": view.released,
             "notes": [f"{alert.code} · {alert.text}" for alert in view.alerts],
             "width": surface.get_width(),
             "height": surface.get_height(),

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import pygame
 
-from kiosk.core.view import View
+from kiosk.core.view import Screen, View
 from kiosk.display import burn_in, transitions
 from kiosk.display.animation import Animation
 from kiosk.display.composer import Composer, Composition
@@ -79,7 +79,10 @@ class Renderer:
     def code(self) -> Box | None:
         """Where the code is on the screen, if there is one and all of it is visible."""
         composition = self.composition
-        if composition is None or composition.code is None or not self.settled:
+        if composition is None or composition.code is None or self._cycle_since is not None:
+            return None
+        # A flight covers no code; a wipe may.
+        if isinstance(self._transition, _Wipe):
             return None
         return self.on_screen(composition.code)
 
@@ -161,13 +164,14 @@ class Renderer:
     def _is_overtaken_by(self, view: View) -> bool:
         """Whether the transition must be completed before ``view`` is taken.
 
-        Not if the screen that comes has a code that is worth nothing any more.
+        Not if the screen that comes has a code that is worth nothing any more. A payment's is
+        worth what it was, though none is shown while its coins drop.
         """
         shown = self.view
         if self._transition is None or shown is None:
             return False
         return (view.screen, view.coin) != (shown.screen, shown.coin) and (
-            shown.offer is None or shown.offer == view.offer
+            shown.offer is None or shown.offer == view.offer or view.screen is Screen.CREDITING
         )
 
     def _complete(self, surface: pygame.Surface, t: float) -> list[pygame.Rect]:

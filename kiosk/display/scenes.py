@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from kiosk.core.view import Offer, Reason, Screen, View
+from kiosk.core.view import Offer, Screen, View
 from kiosk.display.catalogue import Words
 
 
@@ -75,14 +75,24 @@ def scene_of(view: View, words: Words) -> Scene:
             steps = (say("step_scan"), say("step_pay"), say("step_play"))
             lines = (Line(say("scan_to_play"), Role.HEADLINE), *_offer(offer, words))
             return Scene(Arrangement.OFFER, Figure.CODE, lines, steps)
+        case Screen.PAYING if offer:
+            lines = (
+                Line(say("almost_there"), Role.HEADLINE),
+                Line(say("finish_on_the_phone"), Role.BODY),
+                Line(words.price(offer), Role.PRICE),
+            )
+            return Scene(Arrangement.OFFER, Figure.PHONE, lines, second_code=True)
         case Screen.PAYING:
             return _plain(words, Figure.PHONE, "almost_there", "finish_on_the_phone")
         case Screen.DECLINED:
-            back = view.reason is Reason.RELEASED
+            told = ("no_luck", "not_paid", "try_again")
+            if view.released:
+                told = ("money_back", "given_back", "not_charged")
+            headline, what, next_step = map(say, told)
             lines = (
-                Line(say("money_back" if back else "no_luck"), Role.HEADLINE),
-                Line(say(f"reason_{(view.reason or Reason.DECLINED).value}"), Role.BODY),
-                Line(say("not_charged" if back else "try_again"), Role.BODY),
+                Line(headline, Role.HEADLINE),
+                Line(what, Role.BODY),
+                Line(next_step, Role.BODY),
             )
             return Scene(Arrangement.REVERSED, Figure.CODE if offer else Figure.CARD, lines)
         case Screen.CREDITING:

@@ -180,7 +180,8 @@ class Scheduler:
 
     def _work_ahead(self, shown: Composition) -> Iterator[None]:
         """The frames of the flight, and once the artwork and words of a payment's screens."""
-        if shown.card and not self._look.reduced_motion:
+        ready = shown.view.screen is Screen.READY
+        if shown.card and ready and not self._look.reduced_motion:
             self._flight_frames = yield from flight.prerender(shown, self._look.theme)
         assert self._requested is not None
         locale = self._look.languages[self._requested[1]]
@@ -188,7 +189,7 @@ class Scheduler:
         if offer is None or locale in self._rehearsed:
             return
         for view in (
-            View(Screen.PAYING),
+            View(Screen.PAYING, offer),
             View(Screen.CREDITING, coins=1),
             View(Screen.PLAYING, offer, credits_left=1),
             View(Screen.GAME_OVER, offer),

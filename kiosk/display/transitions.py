@@ -1,7 +1,8 @@
 """Transitions between two screens: which one is taken, and its geometry. Pure: no pygame.
 
 The screens without payments fall like a shutter, and the attract screen rises; a payment moves
-forward, a declined one back; a code that was scanned turns into a coin.
+forward, a declined one back; the attract screen's code turns into a coin when it was scanned, while
+a smaller one stands on the next screen already.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ def transition(before: Screen, after: Screen, had_code: bool, reduced_motion: bo
     # wanted at once.
     if reduced_motion or before is after is Screen.PLAYING or before is Screen.STARTING:
         return Transition.CUT
-    if after is Screen.PAYING and had_code:
+    # A code that flies from another screen would cover the one that stays.
+    if before is Screen.READY and after is Screen.PAYING and had_code:
         return Transition.FLIGHT
     if after in _CLOSED and before is not after:
         return Transition.FALL
@@ -77,6 +79,11 @@ def newly_revealed(kind: Transition, before: float, share: float, whole: Box) ->
             return Box(new.x, new.y, new.w, old.y - new.y)
         case _:
             return new
+
+
+def coin_size(card: Box) -> int:
+    """How large the coin is that a card of this size turns into."""
+    return max(12, card.w // 3)
 
 
 def flight(frame: int, card: Box, target: tuple[int, int], coin: int) -> tuple[Box, bool]:

@@ -65,7 +65,7 @@ def test_the_codes_in_the_pictures_lead_to_the_link(played: tuple[str, Path]) ->
     assert link
     for path in sorted(shots.glob("*.png")):
         read = [code.text for code in zxingcpp.read_barcodes(cv2.imread(str(path)))]
-        shows = path.stem.partition("-")[2] in ("ready", "playing", "game-over")
+        shows = path.stem.partition("-")[2] in ("ready", "paying", "playing", "game-over")
         assert read == ([link[1]] if shows else []), path.name
 
 

@@ -73,7 +73,7 @@ def test_whoever_plays_operator_sees_what_the_kiosk_does(
     phone.wait(lambda p: p.shows("#code"))
 
     phone.tap("#decline")
-    phone.wait(lambda p: "The card was declined." in p.text("#log"))
+    phone.wait(lambda p: "The payment did not go through." in p.text("#log"))
     assert coins(phone) == 0
 
     phone.tap("#price")

@@ -30,7 +30,7 @@ function told(state) {
   switch (state.screen) {
     case "ready": return "The code is on the screen: scan it.";
     case "paying": return "Somebody pays.";
-    case "declined": return state.reason === "released" ? "The payment was given back." : "The card was declined.";
+    case "declined": return state.released ? "The payment was given back." : "The payment did not go through.";
     case "crediting": return `Coin ${state.coin} of ${state.coins} drops.`;
     case "playing": return `The game has ${plays(state.credits_left)}.`;
     case "game over": return "Game over.";

@@ -43,7 +43,6 @@ from kiosk.core.events import (
 )
 from kiosk.core.messages import BadMessage
 from kiosk.core.order_book import BadEntry, OrderProgress, OrderStage
-from kiosk.core.view import Reason
 
 Value = TypeVar("Value")
 
@@ -279,26 +278,18 @@ def payment_status(step: Step, message: messages.PaymentStatus) -> None:
             heartbeat_at = min(state.cloud.heartbeat_at, step.now + rules.ask_s)
             step.state = replace(
                 state,
-                payment=PaymentState("processing", None, step.now + rules.paying_s),
+                payment=PaymentState("processing", step.now + rules.paying_s),
                 cloud=replace(state.cloud, heartbeat_at=heartbeat_at),
             )
         case "declined" | "released":
-            released = message.status == "released"
-            reason = Reason.RELEASED if released else _decline_reason(message.reason)
             until = step.now + rules.declined_s
-            step.state = replace(state, payment=PaymentState(message.status, reason, until))
+            step.state = replace(state, payment=PaymentState(message.status, until))
         case "cancelled":
             step.state = replace(state, payment=None)
         case "offer_changed":
             step.state = replace(state, link=replace(state.link, stale=True))
         case _:
             step.report("info", f"the payment status {message.status!r} is unknown here")
-
-
-def _decline_reason(code: str) -> Reason:
-    """Stripe's code for a decline; those that a player can do nothing about are all one."""
-    known = {reason.value: reason for reason in Reason if reason is not Reason.RELEASED}
-    return known.get(code, Reason.DECLINED)
 
 
 # The cloud's answers

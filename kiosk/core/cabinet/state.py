@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from kiosk.core.cabinet.rules import Mode, Rules
 from kiosk.core.effects import Call, Pulse
 from kiosk.core.order_book import OrderBook
-from kiosk.core.view import Alert, Offer, Reason
+from kiosk.core.view import Alert, Offer
 
 NEVER = float("inf")
 
@@ -101,7 +101,6 @@ class PaymentState:
     """How a player's payment stands, shown until ``until``."""
 
     status: str
-    reason: Reason | None
     until: float
 
 

@@ -35,14 +35,13 @@ def game_over(machine_id: str, now: float) -> bytes:
     return _bytes(machineId=machine_id, status="game_over", timestamp=timestamp(now))
 
 
-def payment(machine_id: str, status: str, now: float, reason: str = "") -> bytes:
+def payment(machine_id: str, status: str, now: float) -> bytes:
     """What a player's payment is doing.
 
-    ``status`` is ``processing``, ``declined`` (with Stripe's code for it as ``reason``),
-    ``released``, or ``offer_changed`` when the cabinet should ask for its link again.
+    ``status`` is ``processing``, ``declined``, ``cancelled``, ``released``, or ``offer_changed``
+    when the cabinet should ask for its link again. Why a card was declined is for the phone.
     """
-    extra = {"reason": reason} if reason else {}
-    return _bytes(machineId=machine_id, status=status, timestamp=timestamp(now), **extra)
+    return _bytes(machineId=machine_id, status=status, timestamp=timestamp(now))
 
 
 def _bytes(**fields: object) -> bytes:

@@ -25,9 +25,9 @@ class CabinetMessages:
         """Passes on that a game ended; returns whether the broker has it."""
         return self._send(machine_id, "gameover", messages.game_over(machine_id, now))
 
-    def payment(self, machine_id: str, status: str, now: float, reason: str = "") -> bool:
+    def payment(self, machine_id: str, status: str, now: float) -> bool:
         """Says what a player's payment is doing."""
-        return self._send(machine_id, "payment", messages.payment(machine_id, status, now, reason))
+        return self._send(machine_id, "payment", messages.payment(machine_id, status, now))
 
     def _send(self, machine_id: str, kind: str, payload: bytes) -> bool:
         try:

@@ -38,7 +38,6 @@ class Releases:
             return self._ledger.order(order.order_id) or order
         done = self._settlement.finish(releasing)
         if done.state is OrderState.RELEASED:
-            self._cabinet_messages.payment(
-                done.machine_id, "released", self._clock.now_ms() / 1000, done.reason
-            )
+            now = self._clock.now_ms() / 1000
+            self._cabinet_messages.payment(done.machine_id, "released", now)
         return done

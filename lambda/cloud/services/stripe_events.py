@@ -66,13 +66,11 @@ class StripeEvents:
             case "checkout.session.completed" | "checkout.session.async_payment_succeeded":
                 return self._paid(event)
             case "payment_intent.created" | "payment_intent.processing":
-                return self._payment_status(event, "processing", "")
-            case "payment_intent.payment_failed":
-                return self._payment_status(event, "declined", _why_declined(event.subject))
-            case "checkout.session.async_payment_failed":
-                return self._payment_status(event, "declined", "")
+                return self._payment_status(event, "processing")
+            case "payment_intent.payment_failed" | "checkout.session.async_payment_failed":
+                return self._payment_status(event, "declined")
             case "payment_intent.canceled":
-                return self._payment_status(event, "cancelled", "")
+                return self._payment_status(event, "cancelled")
             case "charge.refunded" | "charge.dispute.created" | "charge.dispute.closed":
                 return self._refunds.on_charge_event(str(event.subject.get("payment_intent") or ""))
             case _:
@@ -144,12 +142,12 @@ class StripeEvents:
             due_at_ms=stamp.at_ms,
         )
 
-    def _payment_status(self, event: StripeEvent, status: str, reason: str) -> str:
+    def _payment_status(self, event: StripeEvent, status: str) -> str:
         metadata = event.subject.get("metadata")
         machine_id = metadata.get("machine_id") if isinstance(metadata, Mapping) else None
         if not isinstance(machine_id, str) or self._ledger.cabinet(machine_id) is None:
             return "no cabinet of ours"
-        self._cabinet_messages.payment(machine_id, status, self._clock.now_ms() / 1000, reason)
+        self._cabinet_messages.payment(machine_id, status, self._clock.now_ms() / 1000)
         return f"published to {machine_id}: {status}"
 
     def _not_ours(self, event: StripeEvent, session_id: str) -> str:
@@ -171,10 +169,3 @@ class StripeEvents:
             Incident(f"{session_id}:paid", stamp.at_ms, text, stamp.write_id, order_id=session_id)
         )
         return text
-
-
-def _why_declined(intent: Mapping[str, object]) -> str:
-    """Stripe's code for the decline: the cabinet has the words, in its player's language."""
-    error = intent.get("last_payment_error")
-    code = error.get("decline_code") or error.get("code") if isinstance(error, Mapping) else None
-    return code if isinstance(code, str) else ""

@@ -289,12 +289,12 @@ def test_the_broker_being_away_loses_no_order(arcade: Arcade) -> None:
 
 
 @pytest.mark.parametrize(
-    ("type_", "subject", "status", "word"),
+    ("type_", "subject", "status"),
     [
-        ("payment_intent.created", {}, "processing", ""),
-        ("payment_intent.processing", {}, "processing", ""),
-        ("payment_intent.canceled", {}, "cancelled", ""),
-        ("payment_intent.payment_failed", {}, "declined", ""),
+        ("payment_intent.created", {}, "processing"),
+        ("payment_intent.processing", {}, "processing"),
+        ("payment_intent.canceled", {}, "cancelled"),
+        ("payment_intent.payment_failed", {}, "declined"),
         (
             "payment_intent.payment_failed",
             {
@@ -304,24 +304,19 @@ def test_the_broker_being_away_loses_no_order(arcade: Arcade) -> None:
                 }
             },
             "declined",
-            "insufficient_funds",
         ),
-        (
-            "payment_intent.payment_failed",
-            {"last_payment_error": "no object"},
-            "declined",
-            "",
-        ),
+        ("checkout.session.async_payment_failed", {}, "declined"),
     ],
 )
 def test_what_a_payment_is_doing_is_published_to_its_cabinet(
-    arcade: Arcade, type_: str, subject: dict[str, Any], status: str, word: str
+    arcade: Arcade, type_: str, subject: dict[str, Any], status: str
 ) -> None:
     body = arcade.event(type_, {"id": "pi_1", "metadata": {"machine_id": "cab001"}} | subject)
     assert arcade.deliver(body)[0] == 200
     (message,) = arcade.publisher.of("payment")
+    # Nothing else: why a card was declined is not the whole arcade's business.
+    assert set(message) == {"machineId", "status", "timestamp"}
     assert message["status"] == status
-    assert word == message.get("reason", "")
     assert arcade.orders() == []
 
 

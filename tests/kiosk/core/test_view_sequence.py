@@ -7,8 +7,18 @@ from collections.abc import Callable
 
 import pytest
 
+from kiosk.core import messages
+from kiosk.core.cabinet.rules import Mode
 from kiosk.core.entries import Entry, Kind
-from kiosk.core.events import BrokerDown, BrokerUp
+from kiosk.core.events import (
+    BrokerDown,
+    BrokerUp,
+    Event,
+    JournalFailed,
+    JournalOpened,
+    RelayFailed,
+    RelayReady,
+)
 from kiosk.core.view import Screen
 from tests.fakes.bench import OFFER, Bench
 
@@ -136,6 +146,57 @@ def test_a_payment_of_which_nothing_more_comes_is_shown_until_its_time_is_over(
     bench.wait(1)  # the status's time is over, the order's claim is not answered yet
     bench.grant("cs_1")
     assert changes(bench)[:2] == [Screen.PAYING, Screen.CREDITING]
+
+
+def test_a_payment_that_is_begun_and_left_takes_the_code_from_nobody(bench: Bench) -> None:
+    """Whoever has a photo of the code can begin payments from anywhere, again and again."""
+    for _ in range(5):
+        status("processing")(bench)
+        assert (bench.view.screen, bench.view.offer) == (Screen.PAYING, messages.offer(OFFER))
+        bench.wait(60)
+        if "heartbeat" in bench.state.cloud.under_way:
+            bench.answer("heartbeat", bench.beat())
+    assert all(view.offer for view in bench.views)
+
+
+def test_the_code_stays_while_an_order_is_claimed(bench: Bench) -> None:
+    hint(bench)
+    assert (bench.view.screen, bench.view.offer) == (Screen.PAYING, messages.offer(OFFER))
+
+
+def test_two_phones_may_pay_one_cabinet_at_once(bench: Bench) -> None:
+    status("processing")(bench)
+    bench.hint("cs_2")
+    assert bench.view.offer is not None
+    bench.hint("cs_1")
+    bench.grant("cs_2")
+    bench.grant("cs_1", credits=2)
+    bench.wait(5)
+    assert bench.pulses == [("cs_2", 1), ("cs_1", 1), ("cs_1", 2)]
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        BrokerDown("no route to the broker"),
+        JournalFailed("the disk is full"),
+        RelayFailed("the pin is in use"),
+    ],
+)
+def test_a_payment_under_way_shows_no_code_that_cannot_be_served(bench: Bench, lost: Event) -> None:
+    status("processing")(bench)
+    bench.feed(lost)
+    assert bench.view.offer is None
+
+
+@pytest.mark.parametrize("mode", [Mode.FREE_PLAY, Mode.MAINTENANCE])
+def test_where_nothing_is_sold_a_payment_under_way_shows_no_code(mode: Mode) -> None:
+    bench = Bench(mode=mode)
+    bench.feed(RelayReady())
+    bench.feed(JournalOpened(()))
+    bench.feed(BrokerUp())
+    status("processing")(bench)
+    assert (bench.view.screen, bench.view.offer) == (Screen.PAYING, None)
 
 
 def test_a_status_that_is_cleared_does_not_hide_a_claim(bench: Bench) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from kiosk.display.layout import SMALLEST_TEXT, Box, card_box, code_box, grid, places
 from kiosk.display.scenes import Arrangement
+from kiosk.display.transitions import FLIGHT_FRAMES, coin_size, flight
 
 SIZES = [
     (width, height)
@@ -64,6 +65,22 @@ def test_codes_are_more_than_a_third_of_the_shorter_side(size: tuple[int, int]) 
     assert second is not None
     assert second.w == second.h
     assert second.w * 3 >= shorter
+
+
+@sizes
+@pytest.mark.parametrize("steps", [True, False])
+def test_a_code_that_flies_off_never_covers_the_one_that_stays(
+    size: tuple[int, int], steps: bool
+) -> None:
+    on = grid(*size)
+    frame = 2 * on.unit
+    ready = places(on, Arrangement.OFFER, steps=steps)
+    paying = places(on, Arrangement.OFFER, code=True)
+    assert paying.code is not None
+    card = card_box(ready.figure, on.unit).inset(-frame // 2)
+    for number in range(FLIGHT_FRAMES):
+        flying, _ = flight(number, card, paying.figure.centre, coin_size(card))
+        assert not flying.overlaps(paying.code), number
 
 
 @sizes

@@ -14,9 +14,9 @@ from tools.distortions import Distortion
 from tools.views import SIZES, THEMES, URL, VIEWS, drawn, renderer
 
 
-def photo(on: Renderer) -> tuple[numpy.ndarray, float]:
-    """The attract screen's card and what is around it, and a module's width in pixels."""
-    picture = grey(drawn(on, VIEWS["ready"]))
+def photo(on: Renderer, name: str = "ready") -> tuple[numpy.ndarray, float]:
+    """A screen's card and what is around it, and a module's width in pixels."""
+    picture = grey(drawn(on, VIEWS[name]))
     code, card = on.code, on.composition.card if on.composition else None
     assert code is not None
     assert card is not None
@@ -32,6 +32,17 @@ def test_a_code_reads_in_a_bad_photograph(theme: str, reader: str, kind: Distort
     read = distortions.READERS[reader]
     for size in SIZES:
         picture, module = photo(renderer(size, theme))
+        for step in kind.steps:
+            if step <= kind.needed:
+                assert read(kind.make(picture, step, module)) == URL, (size, step)
+
+
+@pytest.mark.parametrize("kind", slow_after(2, distortions.ALL), ids=lambda kind: kind.name)
+@pytest.mark.parametrize("reader", distortions.READERS)
+def test_the_smaller_code_beside_a_payment_reads_as_well(reader: str, kind: Distortion) -> None:
+    read = distortions.READERS[reader]
+    for size in SIZES:
+        picture, module = photo(renderer(size), "paying")
         for step in kind.steps:
             if step <= kind.needed:
                 assert read(kind.make(picture, step, module)) == URL, (size, step)

@@ -296,7 +296,7 @@ def test_a_code_that_was_scanned_becomes_a_coin() -> None:
         on.draw(surface, VIEWS["ready"], n / 30, 0.002)
     assert on._scheduler.has_flight()
     on.draw(surface, View(Screen.PAYING), 3.0)
-    # It flies, and cannot be scanned a second time.
+    # It flies, and there is nothing to scan any more.
     assert with_zxing(grey(surface)) == set()
     assert on.composition is not None
     flying = on.composition.sprites[-1]
@@ -306,8 +306,39 @@ def test_a_code_that_was_scanned_becomes_a_coin() -> None:
     assert shown[0][0].get_width() > 2 * min(s[0].get_width() for s in shown if s)
 
 
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("size", [(320, 240), WIDE, (1920, 360), (240, 320)], ids=str)
+def test_a_code_can_be_scanned_in_every_frame_while_a_payment_begins(
+    size: tuple[int, int], theme: str
+) -> None:
+    on, surface = renderer(size, theme), pygame.Surface(size)
+    for n in range(60):
+        on.draw(surface, VIEWS["ready"], n / 30, 0.002)
+    while not on._scheduler.has_flight():
+        on.draw(surface, VIEWS["ready"], 2.0, 0.002)
+    for n in range(20):
+        on.draw(surface, VIEWS["paying"], 3.0 + n / 30)
+        assert with_zxing(grey(surface)) == {URL}, n
+        assert on.code is not None
+        code = on.code
+        only = grey(surface)[code.y : code.bottom, code.x : code.right]
+        assert with_zxing(only) == {URL}, n
+    assert on.settled
+
+
+@pytest.mark.parametrize("name", ["playing", "paying"])
+def test_a_code_that_stays_at_its_place_can_be_scanned_in_every_frame(name: str) -> None:
+    """From the game to the payment and back."""
+    on, surface = renderer(WIDE), drawn(renderer(WIDE), VIEWS["playing"])
+    other = {"playing": "paying", "paying": "playing"}[name]
+    on.draw(surface, VIEWS[name], 0.0)
+    for n in range(20):
+        on.draw(surface, VIEWS[other], 3.0 + n / 30)
+        assert with_zxing(grey(surface)) == {URL}, n
+
+
 @pytest.mark.parametrize(
-    "name", ["paying", "offline", "crediting", "maintenance", "ready, two bonuses"]
+    "name", ["paying, no offer", "offline", "crediting", "maintenance", "ready, two bonuses"]
 )
 def test_a_code_that_is_worth_nothing_any_more_goes_with_the_first_frame(name: str) -> None:
     on, surface = renderer(WIDE), pygame.Surface(WIDE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kiosk.core.view import Bonus, Offer, Reason, Screen, View
+from kiosk.core.view import Bonus, Offer, Screen, View
 from kiosk.display.catalogue import LANGUAGES, Words
 from kiosk.display.scenes import Figure, scene_of
 from tools.views import OFFER, URL, VIEWS
@@ -45,15 +45,34 @@ def test_a_code_is_there_exactly_where_an_offer_is() -> None:
         assert (result.figure is Figure.CODE or result.second_code) == (view.offer is not None)
 
 
-def test_a_declined_card_gets_its_reason_and_a_way_on() -> None:
-    result = words(View(Screen.DECLINED, OFFER, reason=Reason.EXPIRED))
-    assert "This card has expired." in result
-    assert "not charged" in result
-    assert "another card" in result
+def test_a_declined_card_is_told_without_a_word_about_the_card() -> None:
+    """Everybody in the arcade can read it: why, is for the phone."""
+    result = words(View(Screen.DECLINED, OFFER))
+    assert "The payment did not go through." in result
+    assert "Nothing was charged" in result
+    assert "Try again" in result
+
+
+@pytest.mark.parametrize(
+    ("language", "card"),
+    [
+        ("en", "card"),
+        ("es", "tarjeta"),
+        ("de", "karte"),
+        ("fr", "carte"),
+        ("pt", "cartão"),
+        ("zh", "卡"),
+        ("ja", "カード"),
+        ("ms", "kad"),
+    ],
+)
+def test_no_language_says_of_a_declined_card_that_it_was_the_card(language: str, card: str) -> None:
+    for offer in (OFFER, None):
+        assert card not in words(View(Screen.DECLINED, offer), language).lower()
 
 
 def test_money_that_went_back_is_no_bad_luck() -> None:
-    result = words(View(Screen.DECLINED, OFFER, reason=Reason.RELEASED))
+    result = words(View(Screen.DECLINED, OFFER, released=True))
     assert "Money back" in result
     assert "No luck" not in result
 

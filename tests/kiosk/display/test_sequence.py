@@ -34,7 +34,7 @@ def coin(number: int, closed: bool) -> View:
 
 STARTING, READY = View(Screen.STARTING), View(Screen.READY, OFFER)
 PAYMENT = (
-    View(Screen.PAYING),
+    View(Screen.PAYING, OFFER),
     coin(1, True), coin(1, False), coin(2, True), coin(2, False),
     View(Screen.PLAYING, OFFER, credits_left=2),
     View(Screen.PLAYING, OFFER, credits_left=1),
@@ -193,6 +193,24 @@ def test_a_payment_is_shown_in_order_and_every_screen_whole(
     assert problems == []
 
 
+@pytest.mark.parametrize(
+    "gap", ["0 frames apart", "3 frames apart", "2 frames before the first coin"]
+)
+def test_coins_that_drop_at_once_leave_the_payment_its_whole_frame(
+    window: Window, gap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each screen is drawn in one frame: the transition to the payment is still going on."""
+    monkeypatch.setattr(time, "perf_counter", lambda: 0.0)
+    loop = Loop(window)
+    eye = Eye(window, loop)
+    loop.until_shown(STARTING)
+    loop.feed.put(READY)
+    loop.until_shown(READY)
+    loop.frames(40)
+    loop.play(PAYMENT, GAPS[gap])
+    assert steps([one for one in eye.seen if one.settled]) == ORDER
+
+
 @pytest.mark.parametrize("quick", [False, True], ids=["in slices", "in one frame"])
 @pytest.mark.parametrize("frames", [0, 1, 2, 4, 6, 9])
 def test_a_code_that_is_worth_nothing_any_more_is_not_completed(
@@ -250,5 +268,5 @@ def test_every_picture_is_of_a_settled_screen_with_its_code(
         "08-ready.png",
     ]
     for path in pictures:
-        shows = path.stem.partition("-")[2] in ("ready", "playing", "game-over")
+        shows = path.stem.partition("-")[2] in ("ready", "paying", "playing", "game-over")
         assert with_zxing(grey(pygame.image.load(path))) == ({URL} if shows else set()), path

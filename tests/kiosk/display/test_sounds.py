@@ -11,7 +11,7 @@ import pygame
 import pytest
 
 from kiosk.core.sound_cues import SoundCue, attracts, cue_for, is_quiet, loudness
-from kiosk.core.view import Reason, Screen, View
+from kiosk.core.view import Screen, View
 from kiosk.display import theme
 from kiosk.display.sounds import Sounds
 from kiosk.display.window import Frame
@@ -44,8 +44,8 @@ def test_a_payment_sounds_like_one() -> None:
 
 def test_a_declined_card_is_heard_and_money_back_is_not() -> None:
     paying = View(Screen.PAYING)
-    assert cue_for(paying, View(Screen.DECLINED, reason=Reason.CODE)) is SoundCue.DECLINED
-    assert cue_for(paying, View(Screen.DECLINED, reason=Reason.RELEASED)) is None
+    assert cue_for(paying, View(Screen.DECLINED)) is SoundCue.DECLINED
+    assert cue_for(paying, View(Screen.DECLINED, released=True)) is None
     assert cue_for(None, View(Screen.DECLINED)) is None
 
 

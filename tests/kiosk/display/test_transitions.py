@@ -26,6 +26,11 @@ WIPES = (Transition.FORWARD, Transition.BACK, Transition.FALL, Transition.RISE)
     ("before", "after", "had_code", "kind"),
     [
         (Screen.READY, Screen.PAYING, True, Transition.FLIGHT),
+        # Their codes stand where the next screen's does: a flight would cover it.
+        (Screen.PLAYING, Screen.PAYING, True, Transition.FORWARD),
+        (Screen.GAME_OVER, Screen.PAYING, True, Transition.FORWARD),
+        (Screen.DECLINED, Screen.PAYING, True, Transition.FORWARD),
+        (Screen.PAYING, Screen.PAYING, True, Transition.FORWARD),
         (Screen.STARTING, Screen.READY, False, Transition.CUT),
         (Screen.OFFLINE, Screen.PAYING, False, Transition.FORWARD),
         (Screen.PAYING, Screen.CREDITING, False, Transition.FORWARD),
