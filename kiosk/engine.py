@@ -32,6 +32,7 @@ from kiosk.core.effects import (
     HeartbeatCall,
     LinkCall,
     Pulse,
+    Reconnect,
     ReopenJournal,
     ReopenRelay,
     Report,
@@ -76,6 +77,9 @@ class BrokerPort(Protocol):
 
     def announce(self, status: str) -> None:
         """Publishes the retained status."""
+
+    def reconnect(self) -> None:
+        """Ends the connection and makes another one; a ``BrokerUp`` follows."""
 
 
 class CloudPort(Protocol):
@@ -244,6 +248,8 @@ class Engine:
                 self._broker.ack(effect.receipt)
             case Announce():
                 self._broker.announce(effect.status)
+            case Reconnect():
+                self._broker.reconnect()
             case ReopenJournal():
                 self._pending.append(self._open_journal())
             case ReopenRelay():

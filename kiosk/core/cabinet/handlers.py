@@ -19,10 +19,12 @@ from kiosk.core.cabinet.step import Step
 from kiosk.core.effects import (
     Acknowledge,
     Announce,
+    Append,
     Call,
     ClaimCall,
     HeartbeatCall,
     LinkCall,
+    Reconnect,
     ReopenRelay,
     SettleCall,
 )
@@ -107,8 +109,29 @@ def journal_opened(step: Step, event: JournalOpened) -> None:
         relay=replace(step.state.relay, pulsing=None),
         game=replace(step.state.game, active_at=step.now),
     )
+    _hear_what_was_left(step)
     if event.power_was_lost:
         _power_was_lost(step)
+
+
+def _hear_what_was_left(step: Step) -> None:
+    """Has the broker send again what was left with it while there was no journal.
+
+    A broker sends a message that was not acknowledged again over another connection only, and
+    over this one nothing at all once its window of such messages is full.
+    """
+    broker = step.state.broker
+    if not broker.unacknowledged:
+        return
+    # No entry may stand before the effect: if that could not be written, this would not be done.
+    assert not any(isinstance(effect, Append) for effect in step.effects)
+    step.report("info", f"asks the broker again for {broker.unacknowledged} messages left with it")
+    # Not ready, and without a problem: the connection is being made.
+    step.state = replace(
+        step.state,
+        broker=replace(broker, ready=False, problem="", announced="", unacknowledged=0),
+    )
+    step.effects.append(Reconnect())
 
 
 def _power_was_lost(step: Step) -> None:
@@ -152,6 +175,8 @@ def journal_failed(step: Step, event: JournalFailed) -> None:
                 step.state = replace(
                     step.state, cloud=replace(step.state.cloud, under_way=under_way)
                 )
+            case Acknowledge():
+                _leave_with_the_broker(step)
             case Announce():
                 step.state = replace(step.state, broker=replace(step.state.broker, announced=""))
             case ReopenRelay():
@@ -226,6 +251,7 @@ def message_arrived(step: Step, event: MessageArrived) -> None:
     if not step.state.journal.ready:
         # Not acknowledged: the broker keeps it until there is a journal to hold it.
         step.report("warning", f"left a message on {event.topic} with the broker")
+        _leave_with_the_broker(step)
         return
     try:
         message = messages.read(event.topic, event.payload, step.rules.machine_id)
@@ -244,6 +270,12 @@ def message_arrived(step: Step, event: MessageArrived) -> None:
             case _:
                 assert_never(message)
     step.effects.append(Acknowledge(event.receipt))
+
+
+def _leave_with_the_broker(step: Step) -> None:
+    broker = step.state.broker
+    broker = replace(broker, unacknowledged=broker.unacknowledged + 1)
+    step.state = replace(step.state, broker=broker)
 
 
 def begin_claim(step: Step, order_id: str) -> None:

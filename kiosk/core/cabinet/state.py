@@ -55,11 +55,13 @@ class BrokerState(PartState):
     """The broker's connection, which its adapter makes again by itself.
 
     ``announced`` is the retained status that was published over it, ``dropped`` the number of
-    messages that could not be used.
+    messages that could not be used. ``unacknowledged`` messages were left with the broker, which
+    sends nothing more over this connection when there are too many of them.
     """
 
     announced: str = ""
     dropped: int = 0
+    unacknowledged: int = 0
 
 
 @dataclass(frozen=True)
