@@ -340,7 +340,8 @@ class Broker:
 
     def _on_message(self, _client: object, _data: object, message: mqtt.MQTTMessage) -> None:
         receipt = Receipt(message.mid, message.qos, self._connection_number)
-        self._put(MessageArrived(message.topic, bytes(message.payload), receipt))
+        payload = bytes(message.payload)
+        self._put(MessageArrived(message.topic, payload, receipt, bool(message.retain)))
 
 
 class _WakeUp:

@@ -74,7 +74,8 @@ class View:
 
     ``offer`` is present only while a payment can succeed: no offer, no QR code. ``coin`` of
     ``coins`` counts the relay's pulses while crediting, and ``closed`` says that the relay is
-    closed for it now. ``alerts`` are for the operator, drawn small.
+    closed for it now. ``payment_waits`` says that somebody has paid, and that their order waits for
+    the cloud. ``alerts`` are for the operator, drawn small.
     """
 
     screen: Screen
@@ -83,5 +84,6 @@ class View:
     coins: int = 0
     closed: bool = False
     credits_left: int = 0
+    payment_waits: bool = False
     reason: Reason | None = None
     alerts: tuple[Alert, ...] = ()

@@ -14,6 +14,7 @@ from kiosk.core.cabinet.state import (
     LinkState,
     PaymentState,
     Retry,
+    State,
 )
 from kiosk.core.cabinet.step import Step
 from kiosk.core.effects import (
@@ -46,6 +47,8 @@ from kiosk.core.events import (
 from kiosk.core.messages import BadMessage
 from kiosk.core.order_book import BadEntry, OrderProgress, OrderStage
 from kiosk.core.view import Reason
+
+REMEMBERED = 16  # games that ended, and payments whose order was found
 
 Value = TypeVar("Value")
 
@@ -262,7 +265,11 @@ def message_arrived(step: Step, event: MessageArrived) -> None:
     else:
         match message:
             case messages.OrderHint():
+                note_payment(step, message.payment_id)
                 begin_claim(step, message.order_id)
+            case messages.GameOver() | messages.PaymentStatus() if event.retained:
+                # Neither is ever retained by the cloud, and nobody knows how old it is.
+                step.report("warning", f"dropped: a retained message on {event.topic}")
             case messages.GameOver():
                 game_over(step, message)
             case messages.PaymentStatus():
@@ -276,6 +283,13 @@ def _leave_with_the_broker(step: Step) -> None:
     broker = step.state.broker
     broker = replace(broker, unacknowledged=broker.unacknowledged + 1)
     step.state = replace(step.state, broker=broker)
+
+
+def note_payment(step: Step, payment_id: str) -> None:
+    """A payment's order is there: what is told of the payment from now on is old."""
+    taken = step.state.taken_payments
+    if payment_id and payment_id not in taken:
+        step.state = replace(step.state, taken_payments=(*taken, payment_id)[-REMEMBERED:])
 
 
 def begin_claim(step: Step, order_id: str) -> None:
@@ -295,9 +309,13 @@ def begin_claim(step: Step, order_id: str) -> None:
 def game_over(step: Step, message: messages.GameOver) -> None:
     left = step.state.order_book.credits_left
     game = step.state.game
-    if not left or message.timestamp == game.last_game_over:
+    if message.timestamp in game.games_over:
         return
-    game = replace(game, last_game_over=message.timestamp, active_at=step.now)
+    game = replace(game, games_over=(*game.games_over, message.timestamp)[-REMEMBERED:])
+    step.state = replace(step.state, game=game)
+    if not left:
+        return
+    game = replace(game, active_at=step.now)
     if left == 1:
         game = replace(game, game_over_until=step.now + step.rules.game_over_s)
     step.state = replace(step.state, game=game)
@@ -306,12 +324,17 @@ def game_over(step: Step, message: messages.GameOver) -> None:
 
 def payment_status(step: Step, message: messages.PaymentStatus) -> None:
     state, rules = step.state, step.rules
+    if message.status != "offer_changed" and _is_no_news(step, message):
+        step.report("info", f"the payment status {message.status!r} is no news any more")
+        return
     match message.status:
         case "processing":
             heartbeat_at = min(state.cloud.heartbeat_at, step.now + rules.ask_s)
             step.state = replace(
                 state,
-                payment=PaymentState("processing", None, step.now + rules.paying_s),
+                payment=PaymentState(
+                    "processing", None, step.now + rules.paying_s, message.payment_id
+                ),
                 cloud=replace(state.cloud, heartbeat_at=heartbeat_at),
             )
         case "declined" | "released":
@@ -319,12 +342,41 @@ def payment_status(step: Step, message: messages.PaymentStatus) -> None:
             reason = Reason.RELEASED if released else _decline_reason(message.reason)
             until = step.now + rules.declined_s
             step.state = replace(state, payment=PaymentState(message.status, reason, until))
-        case "cancelled":
+        case "cancelled" if not _shows_another(state, message):
             step.state = replace(state, payment=None)
+        case "cancelled":
+            pass
         case "offer_changed":
             step.state = replace(state, link=replace(state.link, stale=True))
         case _:
             step.report("info", f"the payment status {message.status!r} is unknown here")
+
+
+def _is_no_news(step: Step, message: messages.PaymentStatus) -> bool:
+    """Whether a payment's status is too old for the screen, or its order was found already.
+
+    Stripe sends events in any order and for days, and the broker keeps messages for a cabinet that
+    was away. No clock of the cabinet is asked: the cloud's time is that of the last heartbeat.
+    """
+    sent_at, ahead = message.sent_at, step.state.cloud.ahead
+    is_old = (
+        sent_at is not None and ahead is not None and step.now + ahead - sent_at > step.rules.news_s
+    )
+    if is_old:
+        return True
+    return message.status != "released" and message.payment_id in step.state.taken_payments
+
+
+def _shows_another(state: State, message: messages.PaymentStatus) -> bool:
+    """Whether the screen tells of something that the end of this payment does not end.
+
+    A hold that was released is also cancelled: Stripe tells that a moment after the cloud did.
+    """
+    shown = state.payment
+    if shown is None or shown.status != "processing":
+        return True
+    known = bool(shown.payment_id and message.payment_id)
+    return known and shown.payment_id != message.payment_id
 
 
 def _decline_reason(code: str) -> Reason:
@@ -410,11 +462,13 @@ def heartbeat_answered(
             # Up to a twentieth earlier: cabinets that started together do not stay in step.
             heartbeat_at=step.now + wait * (1 - step.jitter / 20),
             reported_problems=call.problems,
+            ahead=state.cloud.ahead if answer.time is None else answer.time - step.now,
         ),
     )
     if state.journal.ready:
-        for order_id in answer.open_orders:
-            begin_claim(step, order_id)
+        for hint in answer.open_orders:
+            note_payment(step, hint.payment_id)
+            begin_claim(step, hint.order_id)
         for order in answer.claimed:
             settle_lost_order(step, order)
 

@@ -27,21 +27,27 @@ def coin_pulse(order: Order, now: float) -> bytes:
         timestamp=timestamp(now),
         orderId=order.order_id,
         expiresAt=timestamp(order.deadline_ms / 1000),
+        paymentId=order.intent_id,
     )
 
 
-def game_over(machine_id: str, now: float) -> bytes:
-    """The game in the cabinet has ended."""
-    return _bytes(machineId=machine_id, status="game_over", timestamp=timestamp(now))
+def game_over(machine_id: str, ended_at: str) -> bytes:
+    """The game in the cabinet has ended; a cabinet counts a timestamp once."""
+    return _bytes(machineId=machine_id, status="game_over", timestamp=ended_at)
 
 
-def payment(machine_id: str, status: str, now: float, reason: str = "") -> bytes:
+def payment(
+    machine_id: str, status: str, now: float, reason: str = "", payment_id: str = ""
+) -> bytes:
     """What a player's payment is doing.
 
     ``status`` is ``processing``, ``declined`` (with Stripe's code for it as ``reason``),
-    ``released``, or ``offer_changed`` when the cabinet should ask for its link again.
+    ``released``, or ``offer_changed`` when the cabinet should ask for its link again. A late or
+    doubled one can be told by ``payment_id``.
     """
     extra = {"reason": reason} if reason else {}
+    if payment_id:
+        extra["paymentId"] = payment_id
     return _bytes(machineId=machine_id, status=status, timestamp=timestamp(now), **extra)
 
 

@@ -187,8 +187,8 @@ class Bystander:
         self._client.loop_start()
         assert ready.wait(WAIT_S)
 
-    def publish(self, payload: bytes, topic: str = COIN) -> None:
-        sent = self._client.publish(topic, payload, qos=1)
+    def publish(self, payload: bytes, topic: str = COIN, retain: bool = False) -> None:
+        sent = self._client.publish(topic, payload, qos=1, retain=retain)
         sent.wait_for_publish(WAIT_S)
         assert sent.is_published()
 
@@ -845,3 +845,15 @@ def test_a_connection_that_is_made_anew_while_there_is_none_comes_up(
     broker.start()
     ear.up()
     ear.up()
+
+
+def test_a_message_that_was_retained_is_told_from_one_that_was_sent(
+    broker: EmbeddedBroker, bystander: Bystander, connect: Callable[..., Broker], ear: Ear
+) -> None:
+    bystander.publish(b"kept", retain=True)
+    connect(broker.port)
+    ear.up()
+    assert ear.message().retained
+    bystander.publish(b"sent")
+    arrived = ear.message()
+    assert (arrived.payload, arrived.retained) == (b"sent", False)
