@@ -19,7 +19,9 @@ from kiosk.adapters import clock
 from kiosk.adapters.broker import Broker
 from kiosk.adapters.cloud_client import CloudClient
 from kiosk.config.schema import Config, RelayConfig, SoundConfig
+from kiosk.core import watchdog
 from kiosk.core.cabinet.rules import Mode, Rules
+from kiosk.core.view import View
 from kiosk.display import reel, theme
 from kiosk.display.look import Look
 from kiosk.display.mirror import Mirror
@@ -76,7 +78,7 @@ def run(
         jitter=clock.jitter,
         on_view_change=lambda: feed.put(engine.view),
     )
-    feed = Feed(engine.view)
+    feed = Feed(engine.view, watchdog_over(engine, config.relay.on_ms / 1000))
     with ExitStack() as parts:
         window = _open_screen(config, engine, shots, parts)
         window.watch(_log_first_code(started_at))
@@ -203,6 +205,23 @@ def _sounds(settings: SoundConfig, look: Theme) -> Sounds:
         settings.quiet_minutes,
         settings.attract_every_s,
     )
+
+
+def watchdog_over(engine: Engine, longest_pulse_s: float) -> Callable[[View], View]:
+    """What the screen's feed shows instead of a view once the engine is stuck, and logs it."""
+    stuck = False
+
+    def watch(view: View) -> View:
+        nonlocal stuck
+        shown = watchdog.watched(view, engine.busy_s, longest_pulse_s)
+        if stuck is not (stuck := shown is not view):
+            if stuck:
+                log.error("%s", watchdog.STUCK.text)
+            else:
+                log.info("the kiosk goes on")
+        return shown
+
+    return watch
 
 
 def _log_first_code(started_at: float) -> OnFrame:

@@ -32,6 +32,7 @@ from kiosk.core.effects import (
     HeartbeatCall,
     LinkCall,
     Pulse,
+    Reconnect,
     ReopenJournal,
     ReopenRelay,
     Report,
@@ -76,6 +77,9 @@ class BrokerPort(Protocol):
 
     def announce(self, status: str) -> None:
         """Publishes the retained status."""
+
+    def reconnect(self) -> None:
+        """Ends the connection and makes another one; a ``BrokerUp`` follows."""
 
 
 class CloudPort(Protocol):
@@ -154,6 +158,7 @@ class Engine:
         self._pending: deque[Event] = deque()
         self._state = State(started_at=clock.now())
         self._view = screens.view(self._state, clock.now(), rules)
+        self._busy_since: float | None = None
         self.pulses_made = 0
 
     def stop(self) -> None:
@@ -164,6 +169,12 @@ class Engine:
     def view(self) -> View:
         """What the screen is to show; any thread may ask."""
         return self._view
+
+    @property
+    def busy_s(self) -> float:
+        """For how many seconds it has been busy with one event; any thread may ask."""
+        since = self._busy_since
+        return 0.0 if since is None else self._clock.now() - since
 
     @property
     def state(self) -> State:
@@ -182,6 +193,7 @@ class Engine:
 
     def begin(self) -> None:
         """The relay first: a crash may have left it closed."""
+        self._busy_since = self._clock.now()
         self._pending.append(self._open_relay())
         self._pending.append(self._open_journal())
         self._handle_pending()
@@ -199,7 +211,7 @@ class Engine:
     def _handle_pending(self) -> None:
         while self._pending:
             event = self._pending.popleft()
-            now = self._clock.now()
+            now = self._busy_since = self._clock.now()
             context = Context(now, self._new_id(), self._jitter())
             self._state, effects = advance(self._state, event, context, self._rules)
             view = screens.view(self._state, now, self._rules)
@@ -207,6 +219,7 @@ class Engine:
                 self._view = view
                 self._on_view_change()
             self._perform(effects)
+        self._busy_since = None
 
     def _perform(self, effects: Sequence[Effect]) -> None:
         """Does the effects in order; those behind an entry that can't be written are not done.
@@ -244,6 +257,8 @@ class Engine:
                 self._broker.ack(effect.receipt)
             case Announce():
                 self._broker.announce(effect.status)
+            case Reconnect():
+                self._broker.reconnect()
             case ReopenJournal():
                 self._pending.append(self._open_journal())
             case ReopenRelay():

@@ -40,6 +40,7 @@ VIEWS = {
     "game over": View(Screen.GAME_OVER, OFFER),
     "game over, no offer": View(Screen.GAME_OVER),
     "offline": View(Screen.OFFLINE, alerts=(BROKER,)),
+    "payment waits": View(Screen.OFFLINE, payment_waits=True, alerts=(BROKER,)),
     "out of order": View(Screen.OUT_OF_ORDER, alerts=(JOURNAL, BROKER)),
     "maintenance": View(Screen.MAINTENANCE),
     "free play": View(Screen.FREE_PLAY),

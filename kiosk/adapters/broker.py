@@ -77,7 +77,9 @@ class Broker:
         self._status_topic = f"arcade/machine/{machine_id}/status"
         self._context = _tls(settings.ca_file) if settings.tls else None
         self._client = self._new_client(settings)
-        self._commands: deque[Callable[[], None]] = deque()  # of other threads
+        # Of other threads; acknowledgements go out before the topics are granted, the rest after.
+        self._receipts: deque[Receipt] = deque()
+        self._commands: deque[Callable[[], None]] = deque()
         self._wake_up: _WakeUp | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
@@ -87,6 +89,7 @@ class Broker:
         self._up = False
         self._refusal = ""
         self._reported = ""
+        self._ending = False
 
     def start(self) -> None:
         """Starts to connect, and returns at once."""
@@ -107,7 +110,8 @@ class Broker:
         """Acknowledges a message, unless it came over an earlier connection: it comes again."""
         if not isinstance(receipt, Receipt):
             raise TypeError(f"{receipt!r} is no receipt of this broker")
-        self._enqueue(lambda: self._ack(receipt))
+        self._receipts.append(receipt)
+        self._wake()
 
     def publish(self, topic: str, payload: bytes, retain: bool) -> None:
         """Sends a message with QoS 1, now or when there is a connection again."""
@@ -116,6 +120,13 @@ class Broker:
     def announce(self, status: str) -> None:
         """Publishes the cabinet's retained status."""
         self.publish(self._status_topic, self._status(status), retain=True)
+
+    def reconnect(self) -> None:
+        """Ends the connection and makes another one, over which unacknowledged messages come again.
+
+        If there is none now, the next one is ended and made again: there is always one after this.
+        """
+        self._enqueue(self._end_connection)
 
     def _new_client(self, settings: BrokerConfig) -> mqtt.Client:
         client = mqtt.Client(
@@ -147,6 +158,9 @@ class Broker:
 
     def _enqueue(self, command: Callable[[], None]) -> None:
         self._commands.append(command)
+        self._wake()
+
+    def _wake(self) -> None:
         if self._wake_up is not None:
             self._wake_up.send()
 
@@ -159,9 +173,12 @@ class Broker:
             self._connection_number += 1
             self._accepted = self._up = False
             self._refusal = ""
+            self._ending = False
             reason = self._connect_and_serve(self._wake_up)
             if self._stopping.is_set():
                 return
+            if self._ending:
+                continue
             failures = 1 if self._up else failures + 1
             self._report_down(reason)
             self._stopping.wait(self._wait(failures))
@@ -213,8 +230,14 @@ class Broker:
                 return ""
             selector.register(connection, selectors.EVENT_READ)
             while not self._stopping.is_set() and not self._refusal:
+                # A session's messages come before the grant, and rumqttd grants nothing while too
+                # many of them are unacknowledged.
+                if self._accepted:
+                    self._acknowledge()
                 if self._up:
                     self._run_commands()
+                if self._ending:
+                    break
                 connection = self._client.socket()
                 if connection is None:
                     return ""
@@ -234,7 +257,10 @@ class Broker:
                 if error:
                     return ""
         if self._up and not self._refusal:
-            self._disconnect()
+            if self._stopping.is_set():
+                self._disconnect()
+            else:
+                self._say_goodbye()
         return ""
 
     def _run_client(self, readable: bool) -> MQTTErrorCode:
@@ -248,8 +274,12 @@ class Broker:
 
     def _disconnect(self) -> None:
         """After a DISCONNECT the broker does not publish the last will, so we publish it."""
+        self._acknowledge()
         self._run_commands()
         self._client.publish(self._status_topic, self._status("offline"), qos=1, retain=True)
+        self._say_goodbye()
+
+    def _say_goodbye(self) -> None:
         self._client.disconnect()
         until = time.monotonic() + _DISCONNECT_S
         while self._client.want_write() and time.monotonic() < until:
@@ -265,13 +295,18 @@ class Broker:
         if self._context is not None:
             self._context.close_last()
 
+    def _acknowledge(self) -> None:
+        while self._receipts:
+            receipt = self._receipts.popleft()
+            if receipt.connection == self._connection_number:
+                self._client.ack(receipt.mid, receipt.qos)
+
     def _run_commands(self) -> None:
-        while self._commands:
+        while self._commands and not self._ending:
             self._commands.popleft()()
 
-    def _ack(self, receipt: Receipt) -> None:
-        if receipt.connection == self._connection_number:
-            self._client.ack(receipt.mid, receipt.qos)
+    def _end_connection(self) -> None:
+        self._ending = True
 
     def _publish(self, topic: str, payload: bytes, retain: bool) -> None:
         self._client.publish(topic, payload, qos=1, retain=retain)
@@ -305,7 +340,8 @@ class Broker:
 
     def _on_message(self, _client: object, _data: object, message: mqtt.MQTTMessage) -> None:
         receipt = Receipt(message.mid, message.qos, self._connection_number)
-        self._put(MessageArrived(message.topic, bytes(message.payload), receipt))
+        payload = bytes(message.payload)
+        self._put(MessageArrived(message.topic, payload, receipt, bool(message.retain)))
 
 
 class _WakeUp:

@@ -138,6 +138,14 @@ class Announce:
 
 
 @dataclass(frozen=True)
+class Reconnect:
+    """Make the broker's connection anew: what was not acknowledged over it comes again.
+
+    ``BrokerUp`` is reported when it is there.
+    """
+
+
+@dataclass(frozen=True)
 class ReopenJournal:
     """Try the journal again."""
 
@@ -158,4 +166,14 @@ class Report:
     text: str
 
 
-Effect = Append | Acknowledge | Call | Pulse | Announce | ReopenJournal | ReopenRelay | Report
+Effect = (
+    Append
+    | Acknowledge
+    | Call
+    | Pulse
+    | Announce
+    | Reconnect
+    | ReopenJournal
+    | ReopenRelay
+    | Report
+)

@@ -79,11 +79,15 @@ class Receipt:
 
 @dataclass(frozen=True)
 class MessageArrived:
-    """A message from the broker, not yet acknowledged."""
+    """A message from the broker, not yet acknowledged.
+
+    A ``retained`` one was kept for whoever comes: nobody knows how old its news are.
+    """
 
     topic: str
     payload: bytes
     receipt: Receipt
+    retained: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,14 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from kiosk.core.view import Bonus, Offer
 
 LARGEST_PAYLOAD = 16 * 1024
 MOST_CREDITS = 1000
 _NAME = re.compile("[A-Za-z0-9_:.-]{1,255}")
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{5,20}Z")
 
 
 class BadMessage(Exception):
@@ -20,9 +22,13 @@ class BadMessage(Exception):
 
 @dataclass(frozen=True)
 class OrderHint:
-    """The ``coinpulse`` message: an order of this cabinet is open."""
+    """The ``coinpulse`` message: an order of this cabinet is open.
+
+    ``payment_id`` is what messages about its payment name, empty from an older cloud.
+    """
 
     order_id: str
+    payment_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,8 @@ class PaymentStatus:
     """What a player's payment is doing."""
 
     status: str
+    payment_id: str = ""
+    sent_at: float | None = None  # seconds since the epoch by the cloud's clock, if it was told
 
 
 @dataclass(frozen=True)
@@ -60,12 +68,13 @@ class ClaimedOrder:
 
 @dataclass(frozen=True)
 class HeartbeatAnswer:
-    """The cloud's answer to a heartbeat."""
+    """The cloud's answer to a heartbeat; ``time`` as :attr:`PaymentStatus.sent_at`."""
 
     link_active: bool
     link_url: str
-    open_orders: tuple[str, ...]
+    open_orders: tuple[OrderHint, ...]
     claimed: tuple[ClaimedOrder, ...]
+    time: float | None = None
 
 
 Message = OrderHint | GameOver | PaymentStatus
@@ -89,13 +98,17 @@ def read(topic: str, payload: bytes, machine_id: str) -> Message:
     match kind:
         case "coinpulse":
             _whole(body, "credits", 1, MOST_CREDITS)
-            return OrderHint(_name(body, "orderId"))
+            return OrderHint(_name(body, "orderId"), _words(body, "paymentId"))
         case "gameover":
             if _text(body, "status") != "game_over":
                 raise BadMessage(f"a message on {topic} has a status that is not game_over")
             return GameOver(_text(body, "timestamp"))
         case "payment":
-            return PaymentStatus(_text(body, "status"))
+            return PaymentStatus(
+                _text(body, "status"),
+                payment_id=_words(body, "paymentId"),
+                sent_at=_time(body.get("timestamp")),
+            )
         case _:
             raise BadMessage(f"a message on {topic}, which this kiosk does not know")
 
@@ -116,7 +129,10 @@ def heartbeat_answer(body: Mapping[str, object]) -> HeartbeatAnswer:
     return HeartbeatAnswer(
         link_active=link.get("state") == "active",
         link_url=url if isinstance(url, str) else "",
-        open_orders=tuple(_name(order, "order_id") for order in _objects(body, "orders")),
+        open_orders=tuple(
+            OrderHint(_name(order, "order_id"), _words(order, "payment_id"))
+            for order in _objects(body, "orders")
+        ),
         claimed=tuple(
             ClaimedOrder(
                 _name(order, "order_id"),
@@ -126,6 +142,7 @@ def heartbeat_answer(body: Mapping[str, object]) -> HeartbeatAnswer:
             )
             for order in _objects(body, "claimed")
         ),
+        time=_time(body.get("time")),
     )
 
 
@@ -168,6 +185,22 @@ def _text(body: Mapping[str, object], key: str) -> str:
     if not isinstance(value, str) or not value:
         raise BadMessage(f"{key} is missing or no text")
     return value
+
+
+def _words(body: Mapping[str, object], key: str) -> str:
+    """A text that an older cloud does not send."""
+    value = body.get(key)
+    return value[:255] if isinstance(value, str) else ""
+
+
+def _time(value: object) -> float | None:
+    """An ISO 8601 time with its zone in seconds since the epoch; nothing if it is none."""
+    if not isinstance(value, str) or not _TIME.fullmatch(value):
+        return None
+    try:
+        return datetime.fromisoformat(value).timestamp()
+    except ValueError:
+        return None
 
 
 def _name(body: Mapping[str, object], key: str) -> str:

@@ -63,9 +63,10 @@ class View:
 
     ``offer`` is present only while a payment can succeed: no offer, no QR code. ``coin`` of
     ``coins`` counts the relay's pulses while crediting, and ``closed`` says that the relay is
-    closed for it now. ``released`` tells a payment that went back from one that was declined; why
-    is for the player's phone, as everybody can read the screen. ``alerts`` are for the operator,
-    drawn small.
+    closed for it now. ``payment_waits`` says that somebody has paid, and that their order waits for
+    the cloud. ``released`` tells a payment that went back from one that was declined; why is for
+    the player's phone, as everybody can read the screen. ``alerts`` are for the operator, drawn
+    small.
     """
 
     screen: Screen
@@ -74,5 +75,6 @@ class View:
     coins: int = 0
     closed: bool = False
     credits_left: int = 0
+    payment_waits: bool = False
     released: bool = False
     alerts: tuple[Alert, ...] = ()

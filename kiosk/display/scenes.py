@@ -117,6 +117,8 @@ def scene_of(view: View, words: Words) -> Scene:
             return _plain(words, Figure.WRENCH, "back_soon", "being_serviced", stripes=True)
         case Screen.FREE_PLAY:
             return _plain(words, Figure.STAR, "free_play", "press_start")
+        case _ if view.payment_waits:
+            return _plain(words, Figure.COIN, "payment_waits", "nothing_is_lost")
         case _:
             return _plain(words, Figure.COIN, "coins_only", "cards_are_away")
 

@@ -72,10 +72,12 @@ class Feed:
     """Views on their way from the engine's thread to the screen.
 
     Each is shown for a frame at least, so that no state is skipped, however short it is. More
-    than ``QUEUE`` of them at once leave the oldest out.
+    than ``QUEUE`` of them at once leave the oldest out. ``watch`` may put another view in the place
+    of the one that is to be shown, in the screen's thread.
     """
 
-    def __init__(self, first: View) -> None:
+    def __init__(self, first: View, watch: Callable[[View], View] = lambda view: view) -> None:
+        self._watch = watch
         self._shown = first
         self._last = first
         self._waiting: deque[View] = deque(maxlen=QUEUE)
@@ -97,7 +99,7 @@ class Feed:
                 self._shown = self._waiting.popleft()
             if not self._waiting:
                 self.arrived.clear()
-            return self._shown
+            return self._watch(self._shown)
 
 
 class Window:

@@ -100,12 +100,14 @@ class Bench:
             "claimed": list(claimed),
         }
 
-    def message(self, kind: str, body: object, raw: bytes | None = None) -> list[Effect]:
+    def message(
+        self, kind: str, body: object, raw: bytes | None = None, retained: bool = False
+    ) -> list[Effect]:
         """A message on one of the cabinet's topics."""
         self.mid += 1
         payload = json.dumps(body).encode() if raw is None else raw
         topic = f"arcade/machine/cab001/{kind}"
-        return self.feed(MessageArrived(topic, payload, Receipt(self.mid, 1, 1)))
+        return self.feed(MessageArrived(topic, payload, Receipt(self.mid, 1, 1), retained))
 
     def hint(self, order_id: str, credits: int = 1) -> list[Effect]:
         """The cloud's hint that an order is open."""

@@ -34,6 +34,7 @@ class Lab:
         self.acks: list[object] = []
         self.statuses: list[str] = []
         self.count = 0
+        self.reconnections = 0
         self.relay = SimulatedRelay(self.now)
         self.relay_error: Exception | None = None
         self.journal = Journal(folder / "journal.db", lambda: ("boot", self.time, 0.0))
@@ -73,6 +74,9 @@ class Lab:
 
     def announce(self, status: str) -> None:
         self.statuses.append(status)
+
+    def reconnect(self) -> None:
+        self.reconnections += 1
 
     def send(self, call: Call) -> None:
         self.calls.append(call)
@@ -225,6 +229,8 @@ def test_an_entry_that_cannot_be_written_stops_what_stands_behind_it(
     monkeypatch.undo()
     lab.time += 11
     lab.engine.handle(Tick())
+    assert lab.reconnections == 1  # the message that was not acknowledged comes again
+    lab.engine.handle(BrokerUp())
     lab.answer("heartbeat", lab.beat())
     lab.answer("heartbeat", lab.beat())
     assert lab.engine.view.screen is Screen.READY

@@ -344,6 +344,13 @@ class Cabinet:
     def announce(self, status: str) -> None:
         self.note(f"is {status}")
 
+    def reconnect(self) -> None:
+        self.note("connects to the broker anew")
+        # A connection that is on its way already is as good as a new one.
+        if self.online:
+            self.online = False
+            self._connect_in(0.05)
+
     def send(self, call: Call) -> None:
         life = self.life
         faults = self.world.faults

@@ -37,6 +37,7 @@ def drive(step: Step) -> None:
     _drive_heartbeat(step, wanted)
     _drive_link(step, wanted)
     _announce(step)
+    _note_waiting(step)
     if not step.state.was_ready and step.state.can_sell(step.rules):
         step.state = replace(step.state, was_ready=True)
     _forget_retries(step, wanted)
@@ -66,6 +67,9 @@ def _times(state: State, now: float, rules: Rules) -> Iterator[float]:
         yield state.started_at + rules.starting_s
     if state.relay.pulsing is None and _next_to_pulse(state):
         yield state.relay.next_pulse_at
+    for since in state.waiting_since.values():
+        if now < since + rules.waiting_s:
+            yield since + rules.waiting_s
 
 
 def _expire(step: Step) -> None:
@@ -190,6 +194,18 @@ def _announce(step: Step) -> None:
     if status != broker.announced:
         step.state = replace(step.state, broker=replace(broker, announced=status))
         step.effects.append(Announce(status))
+
+
+def _note_waiting(step: Step) -> None:
+    """Notes since when each order has waited for the cloud."""
+    before = step.state.waiting_since
+    waiting = {
+        order.order_id: before.get(order.order_id, step.now)
+        for order in step.state.order_book.unfinished.values()
+        if order.stage is not OrderStage.SETTLING and order.order_id not in step.state.confirmed
+    }
+    if waiting != before:
+        step.state = replace(step.state, waiting_since=waiting)
 
 
 def _call(step: Step, call: Call, wanted: set[str]) -> None:

@@ -14,15 +14,18 @@ from kiosk.core.cabinet.state import (
     LinkState,
     PaymentState,
     Retry,
+    State,
 )
 from kiosk.core.cabinet.step import Step
 from kiosk.core.effects import (
     Acknowledge,
     Announce,
+    Append,
     Call,
     ClaimCall,
     HeartbeatCall,
     LinkCall,
+    Reconnect,
     ReopenRelay,
     SettleCall,
 )
@@ -43,6 +46,8 @@ from kiosk.core.events import (
 )
 from kiosk.core.messages import BadMessage
 from kiosk.core.order_book import BadEntry, OrderProgress, OrderStage
+
+REMEMBERED = 16  # games that ended, and payments whose order was found
 
 Value = TypeVar("Value")
 
@@ -106,8 +111,29 @@ def journal_opened(step: Step, event: JournalOpened) -> None:
         relay=replace(step.state.relay, pulsing=None),
         game=replace(step.state.game, active_at=step.now),
     )
+    _hear_what_was_left(step)
     if event.power_was_lost:
         _power_was_lost(step)
+
+
+def _hear_what_was_left(step: Step) -> None:
+    """Has the broker send again what was left with it while there was no journal.
+
+    A broker sends a message that was not acknowledged again over another connection only, and
+    over this one nothing at all once its window of such messages is full.
+    """
+    broker = step.state.broker
+    if not broker.unacknowledged:
+        return
+    # No entry may stand before the effect: if that could not be written, this would not be done.
+    assert not any(isinstance(effect, Append) for effect in step.effects)
+    step.report("info", f"asks the broker again for {broker.unacknowledged} messages left with it")
+    # Not ready, and without a problem: the connection is being made.
+    step.state = replace(
+        step.state,
+        broker=replace(broker, ready=False, problem="", announced="", unacknowledged=0),
+    )
+    step.effects.append(Reconnect())
 
 
 def _power_was_lost(step: Step) -> None:
@@ -151,6 +177,8 @@ def journal_failed(step: Step, event: JournalFailed) -> None:
                 step.state = replace(
                     step.state, cloud=replace(step.state.cloud, under_way=under_way)
                 )
+            case Acknowledge():
+                _leave_with_the_broker(step)
             case Announce():
                 step.state = replace(step.state, broker=replace(step.state.broker, announced=""))
             case ReopenRelay():
@@ -225,6 +253,7 @@ def message_arrived(step: Step, event: MessageArrived) -> None:
     if not step.state.journal.ready:
         # Not acknowledged: the broker keeps it until there is a journal to hold it.
         step.report("warning", f"left a message on {event.topic} with the broker")
+        _leave_with_the_broker(step)
         return
     try:
         message = messages.read(event.topic, event.payload, step.rules.machine_id)
@@ -235,7 +264,11 @@ def message_arrived(step: Step, event: MessageArrived) -> None:
     else:
         match message:
             case messages.OrderHint():
+                note_payment(step, message.payment_id)
                 begin_claim(step, message.order_id)
+            case messages.GameOver() | messages.PaymentStatus() if event.retained:
+                # Neither is ever retained by the cloud, and nobody knows how old it is.
+                step.report("warning", f"dropped: a retained message on {event.topic}")
             case messages.GameOver():
                 game_over(step, message)
             case messages.PaymentStatus():
@@ -243,6 +276,19 @@ def message_arrived(step: Step, event: MessageArrived) -> None:
             case _:
                 assert_never(message)
     step.effects.append(Acknowledge(event.receipt))
+
+
+def _leave_with_the_broker(step: Step) -> None:
+    broker = step.state.broker
+    broker = replace(broker, unacknowledged=broker.unacknowledged + 1)
+    step.state = replace(step.state, broker=broker)
+
+
+def note_payment(step: Step, payment_id: str) -> None:
+    """A payment's order is there: what is told of the payment from now on is old."""
+    taken = step.state.taken_payments
+    if payment_id and payment_id not in taken:
+        step.state = replace(step.state, taken_payments=(*taken, payment_id)[-REMEMBERED:])
 
 
 def begin_claim(step: Step, order_id: str) -> None:
@@ -262,9 +308,13 @@ def begin_claim(step: Step, order_id: str) -> None:
 def game_over(step: Step, message: messages.GameOver) -> None:
     left = step.state.order_book.credits_left
     game = step.state.game
-    if not left or message.timestamp == game.last_game_over:
+    if message.timestamp in game.games_over:
         return
-    game = replace(game, last_game_over=message.timestamp, active_at=step.now)
+    game = replace(game, games_over=(*game.games_over, message.timestamp)[-REMEMBERED:])
+    step.state = replace(step.state, game=game)
+    if not left:
+        return
+    game = replace(game, active_at=step.now)
     if left == 1:
         game = replace(game, game_over_until=step.now + step.rules.game_over_s)
     step.state = replace(step.state, game=game)
@@ -273,23 +323,55 @@ def game_over(step: Step, message: messages.GameOver) -> None:
 
 def payment_status(step: Step, message: messages.PaymentStatus) -> None:
     state, rules = step.state, step.rules
+    if message.status != "offer_changed" and _is_no_news(step, message):
+        step.report("info", f"the payment status {message.status!r} is no news any more")
+        return
     match message.status:
         case "processing":
             heartbeat_at = min(state.cloud.heartbeat_at, step.now + rules.ask_s)
             step.state = replace(
                 state,
-                payment=PaymentState("processing", step.now + rules.paying_s),
+                payment=PaymentState("processing", step.now + rules.paying_s, message.payment_id),
                 cloud=replace(state.cloud, heartbeat_at=heartbeat_at),
             )
         case "declined" | "released":
             until = step.now + rules.declined_s
             step.state = replace(state, payment=PaymentState(message.status, until))
-        case "cancelled":
+        case "cancelled" if not _shows_another(state, message):
             step.state = replace(state, payment=None)
+        case "cancelled":
+            pass
         case "offer_changed":
             step.state = replace(state, link=replace(state.link, stale=True))
         case _:
             step.report("info", f"the payment status {message.status!r} is unknown here")
+
+
+def _is_no_news(step: Step, message: messages.PaymentStatus) -> bool:
+    """Whether a payment's status is too old for the screen, or its order was found already.
+
+    Stripe sends events in any order and for days, and the broker keeps messages for a cabinet that
+    was away. No clock of the cabinet is asked: the cloud's time is that of the last heartbeat.
+    """
+    sent_at, ahead = message.sent_at, step.state.cloud.ahead
+    is_old = (
+        sent_at is not None and ahead is not None and step.now + ahead - sent_at > step.rules.news_s
+    )
+    if is_old:
+        return True
+    return message.status != "released" and message.payment_id in step.state.taken_payments
+
+
+def _shows_another(state: State, message: messages.PaymentStatus) -> bool:
+    """Whether the screen tells of something that the end of this payment does not end.
+
+    A hold that was released is also cancelled: Stripe tells that a moment after the cloud did.
+    """
+    shown = state.payment
+    if shown is None or shown.status != "processing":
+        return True
+    known = bool(shown.payment_id and message.payment_id)
+    return known and shown.payment_id != message.payment_id
 
 
 # The cloud's answers
@@ -369,11 +451,13 @@ def heartbeat_answered(
             # Up to a twentieth earlier: cabinets that started together do not stay in step.
             heartbeat_at=step.now + wait * (1 - step.jitter / 20),
             reported_problems=call.problems,
+            ahead=state.cloud.ahead if answer.time is None else answer.time - step.now,
         ),
     )
     if state.journal.ready:
-        for order_id in answer.open_orders:
-            begin_claim(step, order_id)
+        for hint in answer.open_orders:
+            note_payment(step, hint.payment_id)
+            begin_claim(step, hint.order_id)
         for order in answer.claimed:
             settle_lost_order(step, order)
 

@@ -16,7 +16,11 @@ class Mode(Enum):
 
 @dataclass(frozen=True)
 class Rules:
-    """The operator's rules. Times in seconds."""
+    """The operator's rules. Times in seconds.
+
+    An order that waits for the cloud is shown as under way for ``waiting_s``; what is told of a
+    payment is news for ``news_s``.
+    """
 
     machine_id: str
     mode: Mode = Mode.SELL
@@ -30,6 +34,8 @@ class Rules:
     quiet_s: float = 180.0
     version: str = ""
     paying_s: float = 90.0
+    waiting_s: float = 60.0
+    news_s: float = 60.0
     declined_s: float = 10.0
     game_over_s: float = 8.0
     starting_s: float = 20.0

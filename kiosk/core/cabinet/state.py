@@ -55,11 +55,13 @@ class BrokerState(PartState):
     """The broker's connection, which its adapter makes again by itself.
 
     ``announced`` is the retained status that was published over it, ``dropped`` the number of
-    messages that could not be used.
+    messages that could not be used. ``unacknowledged`` messages were left with the broker, which
+    sends nothing more over this connection when there are too many of them.
     """
 
     announced: str = ""
     dropped: int = 0
+    unacknowledged: int = 0
 
 
 @dataclass(frozen=True)
@@ -75,13 +77,15 @@ class CloudState(PartState):
     """The cloud. ``under_way`` and ``retries`` have its calls by their names.
 
     ``heartbeat_at`` is when the next heartbeat is due, ``reported_problems`` what the last one
-    said.
+    said. ``ahead`` is the cloud's clock, in seconds since the epoch, less this cabinet's monotonic
+    one, as of the last heartbeat.
     """
 
     under_way: Mapping[str, Call] = field(default_factory=dict)
     retries: Mapping[str, Retry] = field(default_factory=dict)
     heartbeat_at: float = 0.0
     reported_problems: tuple[str, ...] | None = None
+    ahead: float | None = None
 
 
 @dataclass(frozen=True)
@@ -102,18 +106,19 @@ class PaymentState:
 
     status: str
     until: float
+    payment_id: str = ""
 
 
 @dataclass(frozen=True)
 class GameState:
     """The game in the cabinet.
 
-    ``active_at`` is when it last got a coin or a game ended, ``last_game_over`` that message's
-    timestamp; "game over" is shown until ``game_over_until``.
+    ``active_at`` is when it last got a coin or a game ended, ``games_over`` the timestamps of the
+    latest such messages; "game over" is shown until ``game_over_until``.
     """
 
     active_at: float = 0.0
-    last_game_over: str = ""
+    games_over: tuple[str, ...] = ()
     game_over_until: float = 0.0
 
 
@@ -122,12 +127,16 @@ class State:
     """All that the cabinet knows.
 
     ``confirmed`` orders were granted by the cloud since the journal was opened. ``was_ready`` says
-    that the cabinet could sell at some time since its start.
+    that the cabinet could sell at some time since its start. ``waiting_since`` has the orders that
+    the cloud has to say something about before they can go on, ``taken_payments`` the latest
+    payments whose orders were found.
     """
 
     started_at: float
     order_book: OrderBook = field(default_factory=OrderBook)
     confirmed: frozenset[str] = frozenset()
+    waiting_since: Mapping[str, float] = field(default_factory=dict)
+    taken_payments: tuple[str, ...] = ()
     journal: JournalState = field(default_factory=JournalState)
     relay: RelayState = field(default_factory=RelayState)
     broker: BrokerState = field(default_factory=BrokerState)

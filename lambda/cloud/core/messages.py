@@ -27,21 +27,24 @@ def coin_pulse(order: Order, now: float) -> bytes:
         timestamp=timestamp(now),
         orderId=order.order_id,
         expiresAt=timestamp(order.deadline_ms / 1000),
+        paymentId=order.intent_id,
     )
 
 
-def game_over(machine_id: str, now: float) -> bytes:
-    """The game in the cabinet has ended."""
-    return _bytes(machineId=machine_id, status="game_over", timestamp=timestamp(now))
+def game_over(machine_id: str, ended_at: str) -> bytes:
+    """The game in the cabinet has ended; a cabinet counts a timestamp once."""
+    return _bytes(machineId=machine_id, status="game_over", timestamp=ended_at)
 
 
-def payment(machine_id: str, status: str, now: float) -> bytes:
+def payment(machine_id: str, status: str, now: float, payment_id: str = "") -> bytes:
     """What a player's payment is doing.
 
     ``status`` is ``processing``, ``declined``, ``cancelled``, ``released``, or ``offer_changed``
-    when the cabinet should ask for its link again. Why a card was declined is for the phone.
+    when the cabinet should ask for its link again. Why a card was declined is for the phone. A late
+    or doubled one is known by its ``payment_id``.
     """
-    return _bytes(machineId=machine_id, status=status, timestamp=timestamp(now))
+    extra = {"paymentId": payment_id} if payment_id else {}
+    return _bytes(machineId=machine_id, status=status, timestamp=timestamp(now), **extra)
 
 
 def _bytes(**fields: object) -> bytes:

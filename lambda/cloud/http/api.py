@@ -181,8 +181,9 @@ class Api:
         )
 
     def _game_over(self, request: Request) -> Response:
-        cabinet, _ = self._cabinet(request)
-        if not self._cabinet_messages.game_over(cabinet.machine_id, self._clock()):
+        cabinet, body = self._cabinet(request)
+        ended_at = requests.game_over(body) or timestamp(self._clock())
+        if not self._cabinet_messages.game_over(cabinet.machine_id, ended_at):
             raise HttpError(503, "the broker cannot be reached: send it again")
         return json_response({"message": "Game over signal sent"})
 
@@ -240,6 +241,7 @@ def _open_order(order: Order) -> dict[str, Any]:
         "order_id": order.order_id,
         "credits": order.credits,
         "expires_at": timestamp(order.deadline_ms / 1000),
+        "payment_id": order.intent_id,
     }
 
 

@@ -9,6 +9,7 @@ from cloud.core.cabinets import MACHINE_ID, HeartbeatRequest, LinkRequest
 from cloud.core.orders import ClaimRequest, SettleRequest
 
 MOST_PULSES = 10_000
+TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z")
 NAME = re.compile(r"[A-Za-z0-9_:.-]{1,255}")
 
 
@@ -98,6 +99,14 @@ def link_request(body: object) -> LinkRequest:
     )
     reader.done()
     return read
+
+
+def game_over(body: object) -> str:
+    """Reads the body of ``POST /gameover``: when the game ended, empty if that is not said."""
+    reader = _Reader(body)
+    ended_at = reader.name("timestamp", TIMESTAMP, default="")
+    reader.done()
+    return ended_at
 
 
 def claim(body: object) -> ClaimRequest:

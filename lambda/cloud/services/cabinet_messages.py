@@ -21,13 +21,14 @@ class CabinetMessages:
         """Hints to the cabinet that an order is open; returns whether the broker has the hint."""
         return self._send(order.machine_id, "coinpulse", messages.coin_pulse(order, now))
 
-    def game_over(self, machine_id: str, now: float) -> bool:
+    def game_over(self, machine_id: str, ended_at: str) -> bool:
         """Passes on that a game ended; returns whether the broker has it."""
-        return self._send(machine_id, "gameover", messages.game_over(machine_id, now))
+        return self._send(machine_id, "gameover", messages.game_over(machine_id, ended_at))
 
-    def payment(self, machine_id: str, status: str, now: float) -> bool:
+    def payment(self, machine_id: str, status: str, now: float, payment_id: str = "") -> bool:
         """Says what a player's payment is doing."""
-        return self._send(machine_id, "payment", messages.payment(machine_id, status, now))
+        payload = messages.payment(machine_id, status, now, payment_id)
+        return self._send(machine_id, "payment", payload)
 
     def _send(self, machine_id: str, kind: str, payload: bytes) -> bool:
         try:

@@ -9,6 +9,8 @@ from cloud.services.clock import Clock
 from cloud.services.settlement import Settlement
 from cloud.stores.base import Ledger
 
+NEWS_MS = 15 * 60_000  # whoever paid longer ago does not stand at the cabinet any more
+
 
 class Releases:
     """Releases orders that no cabinet claimed, and those that none will ever settle."""
@@ -37,7 +39,7 @@ class Releases:
         if isinstance(releasing, Refused) or not self._ledger.replace(order, releasing):
             return self._ledger.order(order.order_id) or order
         done = self._settlement.finish(releasing)
-        if done.state is OrderState.RELEASED:
-            now = self._clock.now_ms() / 1000
-            self._cabinet_messages.payment(done.machine_id, "released", now)
+        now_ms = self._clock.now_ms()
+        if done.state is OrderState.RELEASED and now_ms - done.paid_at_ms < NEWS_MS:
+            self._cabinet_messages.payment(done.machine_id, "released", now_ms / 1000)
         return done

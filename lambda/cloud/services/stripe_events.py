@@ -24,6 +24,8 @@ from cloud.stores.base import Ledger
 
 log = logging.getLogger(__name__)
 
+NEWS_MS = 60_000  # what happened to a payment before that is no news to a cabinet's screen
+
 
 @dataclass(frozen=True)
 class StripeEvent:
@@ -147,7 +149,12 @@ class StripeEvents:
         machine_id = metadata.get("machine_id") if isinstance(metadata, Mapping) else None
         if not isinstance(machine_id, str) or self._ledger.cabinet(machine_id) is None:
             return "no cabinet of ours"
-        self._cabinet_messages.payment(machine_id, status, self._clock.now_ms() / 1000)
+        now_ms = self._clock.now_ms()
+        if now_ms - to_ms(event.created) > NEWS_MS:
+            return f"too old to be told to {machine_id}: {status}"
+        self._cabinet_messages.payment(
+            machine_id, status, now_ms / 1000, _payment_id(event.subject)
+        )
         return f"published to {machine_id}: {status}"
 
     def _not_ours(self, event: StripeEvent, session_id: str) -> str:
@@ -169,3 +176,9 @@ class StripeEvents:
             Incident(f"{session_id}:paid", stamp.at_ms, text, stamp.write_id, order_id=session_id)
         )
         return text
+
+
+def _payment_id(subject: Mapping[str, object]) -> str:
+    """The PaymentIntent that an event about it, or about its session, is about."""
+    found = subject.get("payment_intent" if subject.get("object") == "checkout.session" else "id")
+    return found if isinstance(found, str) else ""

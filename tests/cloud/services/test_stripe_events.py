@@ -315,7 +315,7 @@ def test_what_a_payment_is_doing_is_published_to_its_cabinet(
     assert arcade.deliver(body)[0] == 200
     (message,) = arcade.publisher.of("payment")
     # Nothing else: why a card was declined is not the whole arcade's business.
-    assert set(message) == {"machineId", "status", "timestamp"}
+    assert set(message) == {"machineId", "status", "timestamp", "paymentId"}
     assert message["status"] == status
     assert arcade.orders() == []
 
