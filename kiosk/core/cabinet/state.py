@@ -122,13 +122,15 @@ class GameState:
 class State:
     """All that the cabinet knows.
 
-    ``confirmed`` orders were granted by the cloud since the journal was opened. ``was_ready`` says
+    ``confirmed`` orders were granted by the cloud since the journal was opened. ``unheard`` ones
+    were settled here, and the cloud still waits for their report. ``was_ready`` says
     that the cabinet could sell at some time since its start.
     """
 
     started_at: float
     order_book: OrderBook = field(default_factory=OrderBook)
     confirmed: frozenset[str] = frozenset()
+    unheard: frozenset[str] = frozenset()
     journal: JournalState = field(default_factory=JournalState)
     relay: RelayState = field(default_factory=RelayState)
     broker: BrokerState = field(default_factory=BrokerState)
