@@ -33,10 +33,10 @@ from kiosk.adapters.network import unreachable
 from kiosk.config.schema import CloudConfig
 from kiosk.core.effects import Call
 from kiosk.core.events import Answered, NotAnswered
+from kiosk.core.limits import LARGEST_ANSWER
 
 log = logging.getLogger(__name__)
 
-LARGEST_ANSWER = 64 * 1024
 _AT_ONCE = 3
 _CONNECT_S = 3.05  # a little more than one repeat of a lost SYN
 _TEMPORARY = (502, 503, 504)

@@ -22,6 +22,8 @@ from pydantic import (
     field_validator,
 )
 
+from kiosk.core.limits import MOST_PULSES_PER_CREDIT
+
 _MachineId = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
 _Text = Annotated[str, StringConstraints(min_length=1)]
 _Path = Annotated[Path, Field(strict=False)]
@@ -144,7 +146,7 @@ class RelayConfig(_Section):
     active_high: bool = True
     """whether the relay closes when the pin is high"""
 
-    pulses_per_credit: int = Field(default=1, ge=1, le=100)
+    pulses_per_credit: int = Field(default=1, ge=1, le=MOST_PULSES_PER_CREDIT)
     """how many coin pulses the game wants for a play"""
 
     on_ms: int = Field(default=100, ge=20, le=2000)

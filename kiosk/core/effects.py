@@ -94,7 +94,10 @@ class ClaimCall:
 
 @dataclass(frozen=True)
 class SettleCall:
-    """Says that ``pulsed`` of an order's ``pulses`` are to be charged."""
+    """Says that ``pulsed`` of an order's ``pulses`` are to be charged.
+
+    Without a ``claim_id`` it says that the journal of this order was lost: nothing is charged.
+    """
 
     machine_id: str
     order_id: str
@@ -110,6 +113,8 @@ class SettleCall:
 
     @property
     def body(self) -> Mapping[str, object]:
+        if not self.claim_id:
+            return {"machine_id": self.machine_id, "order_id": self.order_id, "lost": True}
         return {
             "machine_id": self.machine_id,
             "order_id": self.order_id,

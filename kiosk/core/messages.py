@@ -7,17 +7,32 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 
+from kiosk.core.limits import LARGEST_AMOUNT, LONGEST_NAME, MOST_CREDITS, MOST_PLAYS
 from kiosk.core.view import Bonus, Offer
 
 LARGEST_PAYLOAD = 16 * 1024
-MOST_CREDITS = 1000
-_NAME = re.compile("[A-Za-z0-9_:.-]{1,255}")
+_NAME = re.compile(rf"[A-Za-z0-9_:.-]{{1,{LONGEST_NAME}}}")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{5,20}Z")
 
 
 class BadMessage(Exception):
     """The message cannot be used; the text says why, for the operator's log."""
+
+
+class Decision(Enum):
+    """The cloud's words for what it has decided about an order: the same call again is answered
+    with the same word. Its other words are no decisions (``not_lost_yet``)."""
+
+    ORDER_UNKNOWN = "order_unknown"
+    TOO_LATE = "too_late"
+    NOTHING_BOUGHT = "nothing_bought"
+    RELEASED = "released"
+    CLAIMED_BY_OTHER = "claimed_by_other"
+    NOT_CLAIMED = "not_claimed"
+    SETTLED_OTHERWISE = "settled_otherwise"
+    PULSES_DO_NOT_FIT = "pulses_do_not_fit"
 
 
 @dataclass(frozen=True)
@@ -61,7 +76,6 @@ class ClaimedOrder:
     """An order that the cloud gave to this cabinet and that is not settled; ``age`` as above."""
 
     order_id: str
-    claim_id: str
     credits: int
     age: float
 
@@ -136,7 +150,6 @@ def heartbeat_answer(body: Mapping[str, object]) -> HeartbeatAnswer:
         claimed=tuple(
             ClaimedOrder(
                 _name(order, "order_id"),
-                _text(order, "claim_id"),
                 _whole(order, "credits", 1, MOST_CREDITS),
                 _age(order),
             )
@@ -146,6 +159,25 @@ def heartbeat_answer(body: Mapping[str, object]) -> HeartbeatAnswer:
     )
 
 
+def settle_answer(body: Mapping[str, object], order_id: str) -> str:
+    """The state of the order after a settle."""
+    if body.get("order_id") != order_id:
+        raise BadMessage("the cloud answered a settle with another order")
+    return _text(body, "state")
+
+
+def decision(body: Mapping[str, object]) -> Decision | None:
+    """What the cloud has decided about an order, if this is an error answer of its own.
+
+    Whatever stands between cabinet and cloud may answer with any status and body; it does not know
+    these words.
+    """
+    try:
+        return Decision(body.get("code"))
+    except ValueError:
+        return None
+
+
 def offer(body: Mapping[str, object]) -> Offer:
     """The answer to ``/create-payment-link``."""
     url = _text(body, "url")
@@ -153,12 +185,12 @@ def offer(body: Mapping[str, object]) -> Offer:
         raise BadMessage("the cloud's payment link is not an address")
     return Offer(
         url=url,
-        amount=_whole(body, "amount", 1, 99_999_999),
+        amount=_whole(body, "amount", 1, LARGEST_AMOUNT),
         currency=_text(body, "currency"),
         decimals=_whole(body, "decimals", 0, 3),
         bonuses=tuple(
             Bonus(
-                _whole(bonus, "quantity", 1, 99),
+                _whole(bonus, "quantity", 1, MOST_PLAYS),
                 _whole(bonus, "credits", 1, MOST_CREDITS),
             )
             for bonus in _objects(body, "bonuses")

@@ -28,7 +28,8 @@ from enum import Enum
 
 from kiosk.core.entries import Entry, Kind
 
-REMEMBERED = 200  # finished orders whose late hints are known for what they are
+# Finished orders whose late hints are known for what they are, and whose settle could be repeated.
+REMEMBERED = 200
 
 
 class BadEntry(Exception):
@@ -47,6 +48,7 @@ class OrderStage(Enum):
 class OrderProgress:
     """An order that this cabinet is not done with.
 
+    Without a ``claim_id`` it is one that the journal had lost, and the cloud told of.
     ``begun`` pulses began, ``made`` of them are known to be over; ``lost_begun`` and ``lost_made``
     of these the game forgot when the power was lost. ``pulsed`` is what the settle says.
     """
@@ -78,11 +80,12 @@ class OrderProgress:
 class OrderBook:
     """The unfinished orders, oldest first, and what the game still owes the player.
 
-    ``done`` orders were settled here, ``refused`` ones were refused by the cloud.
+    ``done`` orders were settled here, ``refused`` ones were refused by the cloud; the latest of
+    both are kept.
     """
 
     unfinished: Mapping[str, OrderProgress] = field(default_factory=dict)
-    done: tuple[str, ...] = ()
+    done: Mapping[str, OrderProgress] = field(default_factory=dict)
     refused: tuple[str, ...] = ()
     credits_left: int = 0
 
@@ -136,7 +139,11 @@ def apply(book: OrderBook, entry: Entry) -> OrderBook:
             return _with(book, replace(order, stage=OrderStage.SETTLING, pulsed=entry.number))
         case Kind.SETTLED, OrderStage.SETTLING:
             book = _without(book, order)
-            return replace(book, done=(*book.done, order.order_id)[-REMEMBERED:])
+            done = {key: value for key, value in book.done.items() if key != order.order_id}
+            done[order.order_id] = order
+            while len(done) > REMEMBERED:
+                del done[next(iter(done))]
+            return replace(book, done=done)
     raise BadEntry(
         f"'{entry.kind.value}' number {entry.number} does not follow for order {entry.order_id}, "
         f"which is {order.stage.value} with {order.begun} of {order.pulses} pulses begun"

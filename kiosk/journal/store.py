@@ -74,8 +74,8 @@ class Journal:
     def open(self) -> tuple[Entry, ...]:
         """Opens the file, made if need be, and returns the entries that still matter.
 
-        These are all entries of the orders that are unfinished or were touched since the credits
-        left were last written, and that entry.
+        These are all entries of the orders that are unfinished, were touched since the credits
+        left were last written, or are among the latest that were finished; and that entry.
         """
         self.close()
         try:
@@ -167,9 +167,16 @@ class Journal:
                     SELECT coalesce(max(number), 0) FROM entries WHERE kind = ?)
                 SELECT {_COLUMNS} FROM entries WHERE number = (SELECT since FROM counted)
                 OR order_id IN (SELECT order_id FROM unfinished UNION
-                    SELECT order_id FROM entries, counted WHERE number > since AND order_id != '')
+                    SELECT order_id FROM entries, counted WHERE number > since AND order_id != ''
+                    UNION SELECT order_id FROM (SELECT order_id FROM entries
+                        WHERE kind IN (?, ?) ORDER BY number DESC LIMIT ?))
                 ORDER BY number""",
-            (Kind.CREDITS_LEFT.value,),
+            (
+                Kind.CREDITS_LEFT.value,
+                Kind.SETTLED.value,
+                Kind.REFUSED.value,
+                order_book.REMEMBERED,
+            ),
         )
         return tuple(_entry(row) for row in rows)
 

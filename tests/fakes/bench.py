@@ -151,7 +151,8 @@ class Bench:
 
     def settled(self, order_id: str) -> list[Effect]:
         """The cloud takes a settle."""
-        return self.answer(f"settle {order_id}", {"state": "settled", "charged": 100})
+        body = {"order_id": order_id, "state": "settled", "charged": 100}
+        return self.answer(f"settle {order_id}", body)
 
     def wait(self, seconds: float) -> list[Effect]:
         """Time passes, and every tick that falls due on the way is given."""

@@ -326,7 +326,7 @@ def test_views_change_as_things_happen(lab: Lab) -> None:
     lab.start()
     lab.hint("cs_1")
     lab.grant("cs_1", 1)
-    lab.answer("settle cs_1", {"state": "settled"})
+    lab.answer("settle cs_1", {"order_id": "cs_1", "state": "settled"})
     order = list(dict.fromkeys(lab.views))
     assert order == [Screen.READY, Screen.PAYING, Screen.CREDITING, Screen.PLAYING]
 

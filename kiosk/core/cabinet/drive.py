@@ -20,9 +20,8 @@ from kiosk.core.effects import (
     SettleCall,
 )
 from kiosk.core.entries import Entry, Kind
+from kiosk.core.limits import LONGEST_PROBLEM
 from kiosk.core.order_book import OrderProgress, OrderStage
-
-LONGEST_PROBLEM = 300  # characters of a problem that the cloud takes
 
 
 def drive(step: Step) -> None:
@@ -33,6 +32,9 @@ def drive(step: Step) -> None:
     if step.state.journal.ready:
         for order in tuple(step.state.order_book.unfinished.values()):
             _drive_order(step, order, wanted)
+        for order_id in step.state.unreported:
+            if done := step.state.order_book.done.get(order_id):
+                _call(step, settle_call(step.rules.machine_id, done), wanted)
         _start_pulse(step)
     _drive_heartbeat(step, wanted)
     _drive_link(step, wanted)
@@ -102,10 +104,14 @@ def _drive_order(step: Step, order: OrderProgress, wanted: set[str]) -> None:
         order = step.state.order_book.unfinished[order.order_id]
     machine_id, order_id, claim_id = step.rules.machine_id, order.order_id, order.claim_id
     if order.stage is OrderStage.SETTLING:
-        call = SettleCall(machine_id, order_id, claim_id, order.pulsed, order.pulses)
-        _call(step, call, wanted)
+        _call(step, settle_call(machine_id, order), wanted)
     elif order.stage is OrderStage.CLAIMING or not confirmed:
         _call(step, ClaimCall(machine_id, order_id, claim_id), wanted)
+
+
+def settle_call(machine_id: str, order: OrderProgress) -> SettleCall:
+    """The report of an order, the same whenever it is made."""
+    return SettleCall(machine_id, order.order_id, order.claim_id, order.pulsed, order.pulses)
 
 
 def _next_to_pulse(state: State) -> OrderProgress | None:

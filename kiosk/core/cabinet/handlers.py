@@ -44,6 +44,7 @@ from kiosk.core.events import (
     RelayReady,
     Tick,
 )
+from kiosk.core.limits import LOST_AFTER_S
 from kiosk.core.messages import BadMessage
 from kiosk.core.order_book import BadEntry, OrderProgress, OrderStage
 
@@ -107,6 +108,7 @@ def journal_opened(step: Step, event: JournalOpened) -> None:
         step.state,
         order_book=book,
         confirmed=frozenset(),
+        unreported=frozenset(),
         journal=JournalState(ready=True),
         relay=replace(step.state.relay, pulsing=None),
         game=replace(step.state.game, active_at=step.now),
@@ -378,12 +380,12 @@ def _shows_another(state: State, message: messages.PaymentStatus) -> bool:
 
 
 def call_answered(step: Step, event: Answered) -> None:
+    """Only what the cloud itself decided is taken for an answer: success in the form of the
+    contract, or an error with one of its own words. Everything else, such as a gateway's own 404,
+    is trouble that passes, and the call is made again."""
     call, status, body = event.call, event.status, event.body
-    if status in (401, 403):
-        call_failed(step, call, f"the cloud refused this cabinet: {_error(body)}")
-        return
-    if status == 429 or status >= 500:
-        call_failed(step, call, f"the cloud is in trouble (HTTP {status})")
+    if status != 200 and messages.decision(body) is None:
+        call_failed(step, call, _trouble(status, body))
         return
     try:
         _read_answer(step, call, status, body)
@@ -391,13 +393,12 @@ def call_answered(step: Step, event: Answered) -> None:
         call_failed(step, call, f"the cloud's answer cannot be used: {error}")
         return
     cloud = step.state.cloud
-    decided = status < 400 or status in (404, 409)
     step.state = replace(
         step.state,
         cloud=replace(
             cloud,
-            ready=decided or cloud.ready,
-            problem="" if decided else cloud.problem,
+            ready=True,
+            problem="",
             under_way=_without(cloud.under_way, call.name),
             retries=_without(cloud.retries, call.name),
         ),
@@ -420,8 +421,19 @@ def _read_answer(step: Step, call: Call, status: int, body: Mapping[str, object]
             order = step.state.order_book.unfinished.get(call.order_id)
             if order and order.stage is OrderStage.SETTLING:
                 settle_answered(step, order, status, body)
+            elif call.order_id in step.state.unreported:
+                late_settle_answered(step, call.order_id, status, body)
         case _:
             assert_never(call)
+
+
+def _trouble(status: int, body: Mapping[str, object]) -> str:
+    """Why a call is made again, for the operator."""
+    if status in (401, 403):
+        return f"the cloud refused this cabinet (HTTP {status}): {_error(body)}"
+    if status == 429 or status >= 500:
+        return f"the cloud is in trouble (HTTP {status})"
+    return f"the cloud's address answers HTTP {status}, and not as the cloud does: {_error(body)}"
 
 
 def link_answered(step: Step, status: int, body: Mapping[str, object]) -> None:
@@ -459,7 +471,20 @@ def heartbeat_answered(
             note_payment(step, hint.payment_id)
             begin_claim(step, hint.order_id)
         for order in answer.claimed:
-            settle_lost_order(step, order)
+            if order.order_id in step.state.order_book.done:
+                settle_again(step, order)
+            elif order.order_id not in step.state.order_book.unfinished:
+                settle_lost_order(step, order)
+
+
+def settle_again(step: Step, order: messages.ClaimedOrder) -> None:
+    """Repeats a settle that the journal takes for heard, and that the cloud still waits for.
+
+    The same numbers again change nothing if the settle and this answer only crossed.
+    """
+    if order.order_id not in step.state.unreported:
+        step.report("warning", f"order {order.order_id}: the cloud has no settle: sent again")
+        step.state = replace(step.state, unreported=step.state.unreported | {order.order_id})
 
 
 def settle_lost_order(step: Step, order: messages.ClaimedOrder) -> None:
@@ -467,11 +492,10 @@ def settle_lost_order(step: Step, order: messages.ClaimedOrder) -> None:
 
     The journal is new or an old copy then: nobody can know what was pulsed, so no pulse follows,
     and the player is charged nothing. Not before the resume window is over: the order may be
-    another kiosk's that was given this cabinet's name by mistake.
+    another kiosk's that was given this cabinet's name by mistake. The cloud takes this statement
+    without the claim id, which only the journal had.
     """
-    book = step.state.order_book
-    known = order.order_id in book.unfinished or order.order_id in book.done
-    if known or order.age <= step.rules.resume_window_s:
+    if order.age <= max(step.rules.resume_window_s, LOST_AFTER_S):
         return
     step.report(
         "error",
@@ -479,7 +503,7 @@ def settle_lost_order(step: Step, order: messages.ClaimedOrder) -> None:
         "charged",
     )
     pulses = order.credits * step.rules.pulses_per_credit
-    step.append(Entry(Kind.CLAIM, order.order_id, claim_id=order.claim_id))
+    step.append(Entry(Kind.CLAIM, order.order_id))
     step.append(Entry(Kind.CLAIMED, order.order_id, credits=order.credits, pulses=pulses))
     step.append(Entry(Kind.SETTLE, order.order_id, number=0, note="not in the journal"))
 
@@ -516,11 +540,25 @@ def claim_answered(
 def settle_answered(
     step: Step, order: OrderProgress, status: int, body: Mapping[str, object]
 ) -> None:
-    note = ""
-    if status != 200:
-        note = f"the cloud refused the settle (HTTP {status}): {_error(body)}"
-        step.report("error", f"order {order.order_id}: {note}")
+    note = _settle_note(step, order.order_id, status, body)
     step.append(Entry(Kind.SETTLED, order.order_id, note=note))
+
+
+def late_settle_answered(
+    step: Step, order_id: str, status: int, body: Mapping[str, object]
+) -> None:
+    _settle_note(step, order_id, status, body)
+    step.state = replace(step.state, unreported=step.state.unreported - {order_id})
+
+
+def _settle_note(step: Step, order_id: str, status: int, body: Mapping[str, object]) -> str:
+    """What the journal notes of the answer to a settle: nothing, or why it was refused."""
+    if status == 200:
+        messages.settle_answer(body, order_id)
+        return ""
+    note = f"the cloud refused the settle (HTTP {status}): {_error(body)}"
+    step.report("error", f"order {order_id}: {note}")
+    return note
 
 
 def call_failed(step: Step, call: Call, reason: str) -> None:

@@ -126,10 +126,11 @@ class GameState:
 class State:
     """All that the cabinet knows.
 
-    ``confirmed`` orders were granted by the cloud since the journal was opened. ``was_ready`` says
-    that the cabinet could sell at some time since its start. ``waiting_since`` has the orders that
-    the cloud has to say something about before they can go on, ``taken_payments`` the latest
-    payments whose orders were found.
+    ``confirmed`` orders were granted by the cloud since the journal was opened. ``unreported`` ones
+    were settled here, and the cloud still waits for their report. ``was_ready`` says that the
+    cabinet could sell at some time since its start. ``waiting_since`` has the orders that the cloud
+    has to say something about before they can go on, ``taken_payments`` the latest payments whose
+    orders were found.
     """
 
     started_at: float
@@ -137,6 +138,7 @@ class State:
     confirmed: frozenset[str] = frozenset()
     waiting_since: Mapping[str, float] = field(default_factory=dict)
     taken_payments: tuple[str, ...] = ()
+    unreported: frozenset[str] = frozenset()
     journal: JournalState = field(default_factory=JournalState)
     relay: RelayState = field(default_factory=RelayState)
     broker: BrokerState = field(default_factory=BrokerState)

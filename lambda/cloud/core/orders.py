@@ -28,6 +28,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from cloud.core.limits import LOST_AFTER_S, MOST_CREDITS
 from cloud.core.money import part
 from cloud.core.stamps import Stamp
 
@@ -63,6 +64,7 @@ class Order:
     ``order_id`` is the Checkout Session's id. ``held`` tells money that the bank has reserved from
     money that was charged at once; ``hold_until_ms`` is when a hold runs out by itself. ``charged``
     is what the player has paid in the end, ``given_away`` the pulses that were made for nothing.
+    ``lost`` says that its cabinet had no record of it and settled it with nothing.
     ``refunded`` and ``disputed`` are what happened to the charge after that, by people: money that
     went back, and a bank that takes it back.
     ``version`` counts the writes, ``write_id`` names the last one.
@@ -87,6 +89,7 @@ class Order:
     pulses: int = 0
     charged: int = 0
     given_away: int = 0
+    lost: bool = False
     refunded: int = 0
     disputed: bool = False
     reason: str = ""
@@ -116,6 +119,14 @@ class SettleRequest:
 
 
 @dataclass(frozen=True)
+class LostRequest:
+    """A cabinet has no record of an order that was claimed for it; it makes no pulse for it."""
+
+    machine_id: str
+    order_id: str
+
+
+@dataclass(frozen=True)
 class Schedule:
     """How long an order may take: from the payment to its claim, from the claim until it is
     reported as unsettled, and how long before the end of its hold it is abandoned."""
@@ -129,22 +140,57 @@ class Schedule:
         return order.hold_until_ms - self.abandon_before_ms if order.held else None
 
 
+class Code(Enum):
+    """What the cloud has decided about an order, in the answer to the cabinet that asked."""
+
+    ORDER_UNKNOWN = "order_unknown"
+    TOO_LATE = "too_late"
+    NOTHING_BOUGHT = "nothing_bought"
+    RELEASED = "released"
+    CLAIMED_BY_OTHER = "claimed_by_other"
+    NOT_CLAIMED = "not_claimed"
+    SETTLED_OTHERWISE = "settled_otherwise"
+    PULSES_DO_NOT_FIT = "pulses_do_not_fit"
+    NOT_LOST_YET = "not_lost_yet"
+
+
+# A cabinet and the ledger cannot both be right: somebody else speaks for the cabinet, or one of
+# the two lost its records.
+CONTRADICTIONS = frozenset(
+    {
+        Code.CLAIMED_BY_OTHER,
+        Code.NOT_CLAIMED,
+        Code.SETTLED_OTHERWISE,
+        Code.PULSES_DO_NOT_FIT,
+    }
+)
+
+
 @dataclass(frozen=True)
 class Refused:
-    """The arrow does not apply; ``reason`` is one sentence for the answer or the log."""
+    """The arrow does not apply; ``reason`` is one sentence for the answer or the log.
+
+    ``code`` says the same to a cabinet; arrows that no cabinet asks for have none.
+    """
 
     reason: str
+    code: Code | None = None
 
 
 def claim(order: Order, request: ClaimRequest, stamp: Stamp, schedule: Schedule) -> Order | Refused:
     """OPEN → CLAIMED. The same ``claim_id`` again returns the order as it is."""
     if order.machine_id != request.machine_id:
-        return Refused(f"order {order.order_id} was bought at another cabinet")
+        return Refused(f"order {order.order_id} was bought at another cabinet", Code.ORDER_UNKNOWN)
     if order.state is OrderState.OPEN:
         if stamp.at_ms >= order.deadline_ms:
-            return Refused("the order's deadline has passed: its money goes back to the player")
-        if order.credits < 1:
-            return Refused("the order bought nothing on the price list: its money goes back")
+            return Refused(
+                "the order's deadline has passed: its money goes back to the player", Code.TOO_LATE
+            )
+        if not 1 <= order.credits <= MOST_CREDITS:
+            return Refused(
+                "the order bought nothing that can be given: its money goes back",
+                Code.NOTHING_BOUGHT,
+            )
         unsettled_at_ms = stamp.at_ms + schedule.unsettled_ms
         abandon_at_ms = schedule.abandon_at_ms(order)
         due_at_ms = (
@@ -153,22 +199,28 @@ def claim(order: Order, request: ClaimRequest, stamp: Stamp, schedule: Schedule)
         claimed = _to(order, OrderState.CLAIMED, stamp, due_at_ms)
         return replace(claimed, claim_id=request.claim_id, claimed_at_ms=stamp.at_ms)
     if order.state in (OrderState.RELEASING, OrderState.RELEASED):
-        return Refused("the order was released: its money went back to the player")
+        return Refused("the order was released: its money went back to the player", Code.RELEASED)
     if order.claim_id != request.claim_id:
-        return Refused("the order is claimed already")
+        return Refused("the order is claimed already", Code.CLAIMED_BY_OTHER)
     return order
 
 
 def settle(order: Order, request: SettleRequest, stamp: Stamp) -> Order | Refused:
     """CLAIMED → SETTLING, or the order as it is for a repeat.
 
-    A settle of an order that was abandoned and released is recorded as given away.
+    A settle of an order that was abandoned and released, or that was said to be lost, comes too
+    late to be charged: it is recorded as given away.
     """
     pulsed, pulses = request.pulsed, request.pulses
-    if order.claim_id != request.claim_id or not order.claim_id:
-        return Refused("the order is not claimed with this claim_id")
+    if not order.claim_id:
+        return Refused("the order is not claimed", Code.NOT_CLAIMED)
+    if order.claim_id != request.claim_id:
+        return Refused("the order is not claimed with this claim_id", Code.CLAIMED_BY_OTHER)
     if pulses % order.credits:
-        return Refused(f"{pulses} pulses cannot be {order.credits} credits: the settle must match")
+        return Refused(
+            f"{pulses} pulses cannot be {order.credits} credits: the settle must match",
+            Code.PULSES_DO_NOT_FIT,
+        )
     if order.state is OrderState.CLAIMED:
         settling = _to(order, OrderState.SETTLING, stamp, stamp.at_ms)
         return replace(settling, pulsed=pulsed, pulses=pulses)
@@ -176,19 +228,41 @@ def settle(order: Order, request: SettleRequest, stamp: Stamp) -> Order | Refuse
         if order.given_away == pulsed:
             return order
         return replace(_written(order, stamp), pulsed=pulsed, pulses=pulses, given_away=pulsed)
+    if order.lost:
+        return order if order.given_away == pulsed else _given_away(order, pulsed, stamp)
     if (order.pulsed, order.pulses) != (pulsed, pulses):
         return Refused(
             f"the order was settled with {order.pulsed} of {order.pulses} pulses: "
-            "the first report counts"
+            "the first report counts",
+            Code.SETTLED_OTHERWISE,
         )
     return order
+
+
+def settle_lost(order: Order, stamp: Stamp) -> Order | Refused:
+    """CLAIMED → SETTLING with nothing to charge: its cabinet's journal was lost with the order.
+
+    Not before ``LOST_AFTER_S``: until then the cabinet that has the order may well be giving it.
+    Anything but a claimed order is returned as it is: there is nothing to lose.
+    """
+    if order.state is OrderState.OPEN:
+        return Refused("the order is not claimed", Code.NOT_CLAIMED)
+    if order.state is not OrderState.CLAIMED:
+        return order
+    if stamp.at_ms - order.claimed_at_ms < LOST_AFTER_S * 1000:
+        return Refused(
+            f"the order was claimed less than {LOST_AFTER_S} s ago: its cabinet may be giving it",
+            Code.NOT_LOST_YET,
+        )
+    settling = _to(order, OrderState.SETTLING, stamp, stamp.at_ms)
+    return replace(settling, pulsed=0, pulses=order.credits, lost=True)
 
 
 def settled(order: Order, charged: int, stamp: Stamp) -> Order | Refused:
     """SETTLING → SETTLED, after Stripe said what was charged."""
     if order.state is not OrderState.SETTLING:
         return Refused(f"the order is {order.state.value}")
-    given_away = order.pulsed if charged == 0 and order.pulsed > 0 else 0
+    given_away = order.pulsed if charged == 0 and order.pulsed > 0 else order.given_away
     done = _to(order, OrderState.SETTLED, stamp, None)
     return replace(done, charged=charged, given_away=given_away)
 
@@ -242,6 +316,12 @@ def amount_due(order: Order) -> int:
     if order.state in (OrderState.RELEASING, OrderState.RELEASED):
         return 0
     return part(order.amount, order.pulsed, order.pulses, order.currency)
+
+
+def _given_away(order: Order, pulsed: int, stamp: Stamp) -> Order:
+    """The order with what was made of it after it had been settled with nothing. When the sweep
+    looks at it next stays as it was."""
+    return replace(_written(order, stamp), given_away=pulsed)
 
 
 def _to(order: Order, state: OrderState, stamp: Stamp, due_at_ms: int | None) -> Order:

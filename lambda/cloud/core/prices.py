@@ -8,8 +8,13 @@ import re
 from dataclasses import dataclass
 
 from cloud.core import money
-
-MOST_PLAYS = 99  # Stripe's own default for an adjustable quantity
+from cloud.core.limits import (
+    LARGEST_AMOUNT,
+    MOST_CREDITS,
+    MOST_PLAYS,
+    MOST_PULSES,
+    MOST_PULSES_PER_CREDIT,
+)
 
 
 @dataclass(frozen=True)
@@ -64,8 +69,10 @@ def mistakes(prices: PriceList) -> list[str]:
             f"a play for {money.text(prices.amount, prices.currency)} is below the smallest charge "
             f"that Stripe takes, {money.text(least, prices.currency)}"
         )
-    if prices.amount > 99_999_999:
+    if prices.amount > LARGEST_AMOUNT:
         found.append("a play costs more than Stripe can charge (8 digits)")
+    elif prices.amount * prices.most > LARGEST_AMOUNT:
+        found.append(f"{prices.most} plays cost more than Stripe can charge at once (8 digits)")
     if prices.amount % money.step(prices.currency):
         found.append(
             f"Stripe takes {prices.currency} only in steps of {money.step(prices.currency)} "
@@ -82,4 +89,10 @@ def mistakes(prices: PriceList) -> list[str]:
             )
     if len({b.quantity for b in prices.bonuses}) < len(prices.bonuses):
         found.append("two bonuses for the same quantity")
+    if not found and (most := credits_for(prices, prices.most)) > MOST_CREDITS:
+        found.append(
+            f"{prices.most} plays would get {most} credits, up to {most * MOST_PULSES_PER_CREDIT} "
+            f"pulses: an order has at most {MOST_CREDITS} credits and {MOST_PULSES} pulses, so "
+            "sell fewer plays in one payment (--most), or give a smaller bonus"
+        )
     return found

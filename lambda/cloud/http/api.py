@@ -14,8 +14,9 @@ from typing import Any
 from cloud.adapters.stripe_gateway import StripeRefused, StripeUnavailable
 from cloud.core import money
 from cloud.core.cabinets import Cabinet, PaymentLink
+from cloud.core.limits import MOST_LISTED
 from cloud.core.messages import timestamp
-from cloud.core.orders import Order, OrderState, Refused
+from cloud.core.orders import Code, LostRequest, Order, OrderState, Refused
 from cloud.http import receipt, requests, webhook_signature
 from cloud.http.api_gateway import (
     HttpError,
@@ -82,14 +83,18 @@ class Api:
             request = request_of(event)
             answer = self.routes.get(request.route)
             return answer(request) if answer else error_response(404, "there is no such call")
-        except (HttpError, NotAllowed) as error:
+        except HttpError as error:
+            return error_response(error.status, str(error), error.code)
+        except NotAllowed as error:
             return error_response(error.status, str(error))
         except requests.BadBody as error:
             return error_response(400, str(error))
         except webhook_signature.BadSignature as error:
             log.warning("a webhook was refused: %s", error)
             return error_response(400, str(error))
-        except (UnknownOrder, UnknownPrice) as error:
+        except UnknownOrder as error:
+            return error_response(404, str(error), Code.ORDER_UNKNOWN.value)
+        except UnknownPrice as error:
             return error_response(404, str(error))
         except Changing as error:
             return error_response(503, str(error))
@@ -123,8 +128,9 @@ class Api:
             {
                 "time": timestamp(now),
                 "link": _link_state(link),
-                "orders": [_open_order(order) for order in waiting],
-                "claimed": [_claimed_order(order, now) for order in claimed],
+                # The oldest: an answer has a largest size, and the others come with the next one.
+                "orders": [_open_order(order) for order in waiting[:MOST_LISTED]],
+                "claimed": [_claimed_order(order, now) for order in claimed[:MOST_LISTED]],
             }
         )
 
@@ -147,7 +153,7 @@ class Api:
         _, body = self._cabinet(request)
         result = self._claims.claim(requests.claim(body))
         if isinstance(result, Refused):
-            raise HttpError(409, result.reason)
+            raise _refusal(result)
         order, age = result
         log.info("%s claimed %s", order.machine_id, order.order_id)
         return json_response(
@@ -162,9 +168,13 @@ class Api:
 
     def _settle(self, request: Request) -> Response:
         _, body = self._cabinet(request)
-        result = self._claims.settle(requests.settle(body))
+        asked = requests.settle(body)
+        if isinstance(asked, LostRequest):
+            result = self._claims.settle_lost(asked)
+        else:
+            result = self._claims.settle(asked)
         if isinstance(result, Refused):
-            raise HttpError(409, result.reason)
+            raise _refusal(result)
         log.info(
             "%s settled %s: %d of %d pulses, charged %d of %d",
             result.machine_id, result.order_id, result.pulsed, result.pulses,
@@ -198,6 +208,11 @@ class Api:
         body = request.json_body()
         machine_id = requests.machine_id(body)
         return authenticate(self._ledger, request.header("authorization"), machine_id), body
+
+
+def _refusal(refused: Refused) -> HttpError:
+    """The answer to a cabinet whose claim or settle does not apply."""
+    return HttpError(409, refused.reason, refused.code.value if refused.code else "")
 
 
 def _stripe_event(body: object) -> StripeEvent:
@@ -248,7 +263,6 @@ def _open_order(order: Order) -> dict[str, Any]:
 def _claimed_order(order: Order, now: float) -> dict[str, Any]:
     return {
         "order_id": order.order_id,
-        "claim_id": order.claim_id,
         "credits": order.credits,
         "age_seconds": max(0.0, now - order.claimed_at_ms / 1000),
     }

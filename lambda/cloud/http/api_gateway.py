@@ -18,11 +18,15 @@ Response = dict[str, Any]
 
 
 class HttpError(Exception):
-    """A request that gets an error answer; the message is for whoever sent it."""
+    """A request that gets an error answer; the message is for whoever sent it.
 
-    def __init__(self, status: int, message: str) -> None:
+    ``code`` is the contract's word for what was decided about an order, or empty.
+    """
+
+    def __init__(self, status: int, message: str, code: str = "") -> None:
         super().__init__(message)
         self.status = status
+        self.code = code
 
 
 class UnknownEvent(Exception):
@@ -100,9 +104,9 @@ def json_response(body: Mapping[str, Any], status: int = 200) -> Response:
     }
 
 
-def error_response(status: int, message: str) -> Response:
-    """An error as the contract has it."""
-    return json_response({"error": message}, status)
+def error_response(status: int, message: str, code: str = "") -> Response:
+    """An error as the contract has it; ``code`` says what was decided about an order."""
+    return json_response({"error": message, "code": code} if code else {"error": message}, status)
 
 
 def html_response(page: str) -> Response:

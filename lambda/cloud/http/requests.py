@@ -6,11 +6,18 @@ import re
 from collections.abc import Mapping
 
 from cloud.core.cabinets import MACHINE_ID, HeartbeatRequest, LinkRequest
-from cloud.core.orders import ClaimRequest, SettleRequest
+from cloud.core.limits import (
+    LONGEST_NAME,
+    LONGEST_PROBLEM,
+    LONGEST_WORD,
+    MOST_PLAYS,
+    MOST_PROBLEMS,
+    MOST_PULSES,
+)
+from cloud.core.orders import ClaimRequest, LostRequest, SettleRequest
 
-MOST_PULSES = 10_000
 TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z")
-NAME = re.compile(r"[A-Za-z0-9_:.-]{1,255}")
+NAME = re.compile(rf"[A-Za-z0-9_:.-]{{1,{LONGEST_NAME}}}")
 
 
 class BadBody(Exception):
@@ -73,15 +80,18 @@ def heartbeat(body: object) -> HeartbeatRequest:
     problems = reader.body.get("problems", [])
     if (
         not isinstance(problems, list)
-        or len(problems) > 20
-        or not all(isinstance(p, str) and len(p) <= 300 for p in problems)
+        or len(problems) > MOST_PROBLEMS
+        or not all(isinstance(p, str) and len(p) <= LONGEST_PROBLEM for p in problems)
     ):
-        reader.mistakes.append("problems must be a list of at most 20 short strings")
+        reader.mistakes.append(
+            f"problems must be a list of at most {MOST_PROBLEMS} strings of at most "
+            f"{LONGEST_PROBLEM} characters"
+        )
         problems = []
     read = HeartbeatRequest(
         machine_id=reader.name("machine_id", MACHINE_ID),
-        state=reader.words("state", 40),
-        software=reader.words("version", 40),
+        state=reader.words("state", LONGEST_WORD),
+        software=reader.words("version", LONGEST_WORD),
         healthy=reader.truth("healthy", not problems),
         problems=tuple(problems),
     )
@@ -95,7 +105,7 @@ def link_request(body: object) -> LinkRequest:
     read = LinkRequest(
         machine_id=reader.name("machine_id", MACHINE_ID),
         price_id=reader.name("price_id", default=""),
-        quantity=reader.whole("quantity", 1, 99, default=1),
+        quantity=reader.whole("quantity", 1, MOST_PLAYS, default=1),
     )
     reader.done()
     return read
@@ -121,9 +131,13 @@ def claim(body: object) -> ClaimRequest:
     return read
 
 
-def settle(body: object) -> SettleRequest:
-    """Reads the body of ``POST /settle``."""
+def settle(body: object) -> SettleRequest | LostRequest:
+    """Reads the body of ``POST /settle``: a report, or that there is nothing to report from."""
     reader = _Reader(body)
+    if reader.truth("lost", False):
+        lost = LostRequest(reader.name("machine_id", MACHINE_ID), reader.name("order_id"))
+        reader.done()
+        return lost
     read = SettleRequest(
         machine_id=reader.name("machine_id", MACHINE_ID),
         order_id=reader.name("order_id"),

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+import logging
+
 from cloud.core import orders
-from cloud.core.orders import ClaimRequest, Order, Refused, Schedule, SettleRequest
+from cloud.core.cabinets import Incident
+from cloud.core.orders import (
+    CONTRADICTIONS,
+    ClaimRequest,
+    LostRequest,
+    Order,
+    Refused,
+    Schedule,
+    SettleRequest,
+)
 from cloud.services.clock import Clock
 from cloud.services.settlement import Settlement
 from cloud.stores.base import Ledger
+
+log = logging.getLogger(__name__)
+
+# What may be behind two statements about one order that cannot both be true.
+_CAUSES = (
+    "the cabinet's journal was lost or restored, two kiosks use its name, or somebody else has its "
+    "token: if in doubt, make it a new one (`python -m cloud.admin token`)"
+)
 
 
 class Changing(Exception):
@@ -36,7 +55,7 @@ class Claims:
             stamp = self._clock.stamp()
             claimed = orders.claim(order, request, stamp, self._schedule)
             if isinstance(claimed, Refused):
-                return claimed
+                return self._refused(order, "claim", claimed)
             if claimed is order or self._ledger.replace(order, claimed):
                 return claimed, max(0, stamp.at_ms - claimed.claimed_at_ms) / 1000
             order = self._order_of(request.machine_id, request.order_id)
@@ -52,11 +71,67 @@ class Claims:
         for _ in range(2):
             settling = orders.settle(order, request, self._clock.stamp())
             if isinstance(settling, Refused):
-                return settling
+                return self._refused(order, "settle", settling, _told(request))
+            if order.lost:
+                self._report(
+                    order,
+                    "settle-after-lost",
+                    f"{_told(request)}, after the order was said to be lost and charged with "
+                    f"nothing: what was made is given away; {_CAUSES}",
+                )
             if settling is order or self._ledger.replace(order, settling):
                 return self._settlement.finish(settling)
             order = self._order_of(request.machine_id, request.order_id)
         raise Changing(f"order {order.order_id} is changing: ask again")
+
+    def settle_lost(self, request: LostRequest) -> Order | Refused:
+        """Settles an order with nothing whose cabinet has no record of it any more.
+
+        Whoever has the cabinet's token can say this, so it is always an incident. It costs no
+        player anything.
+        """
+        order = self._order_of(request.machine_id, request.order_id)
+        for _ in range(2):
+            settling = orders.settle_lost(order, self._clock.stamp())
+            if isinstance(settling, Refused):
+                return settling
+            if settling is order:
+                return self._settlement.finish(order)
+            self._report(
+                order,
+                "lost",
+                "its cabinet has no record of it and nobody knows what was made: nothing is "
+                f"charged; {_CAUSES}",
+            )
+            if self._ledger.replace(order, settling):
+                return self._settlement.finish(settling)
+            order = self._order_of(request.machine_id, request.order_id)
+        raise Changing(f"order {order.order_id} is changing: ask again")
+
+    def _refused(self, order: Order, call: str, refused: Refused, told: str = "") -> Refused:
+        """The refusal; a contradiction is reported once for the order, the call and its code."""
+        if refused.code in CONTRADICTIONS:
+            self._report(
+                order,
+                f"{call}-{refused.code.value}",
+                f"a {call} contradicts the ledger: {refused.reason}"
+                f"{f' ({told})' if told else ''}; {_CAUSES}",
+            )
+        return refused
+
+    def _report(self, order: Order, kind: str, text: str) -> None:
+        log.warning("order %s of %s: %s", order.order_id, order.machine_id, text)
+        stamp = self._clock.stamp()
+        self._ledger.insert(
+            Incident(
+                incident_id=f"{order.order_id}:{kind}",
+                at_ms=stamp.at_ms,
+                text=text,
+                write_id=stamp.write_id,
+                machine_id=order.machine_id,
+                order_id=order.order_id,
+            )
+        )
 
     def _order_of(self, machine_id: str, order_id: str) -> Order:
         order = self._ledger.order(order_id)
@@ -64,3 +139,7 @@ class Claims:
             # Another cabinet's order is no news for this one.
             raise UnknownOrder(f"{machine_id} has no order {order_id}")
         return order
+
+
+def _told(request: SettleRequest) -> str:
+    return f"the cabinet reports {request.pulsed} of {request.pulses} pulses to charge"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kiosk.core import order_book
 from kiosk.core.cabinet.rules import Mode, backoff
 from kiosk.core.effects import (
     Acknowledge,
@@ -37,6 +38,11 @@ def bench() -> Bench:
     made = Bench()
     made.start()
     return made
+
+
+def refusal(code: str, error: str = "no") -> dict[str, object]:
+    """The cloud's own answer that a claim or a settle does not apply."""
+    return {"error": error, "code": code}
 
 
 # Money
@@ -119,7 +125,7 @@ def test_a_hint_that_comes_again_is_acknowledged_and_nothing_else(bench: Bench) 
 
 def test_a_refused_claim_makes_no_pulse_and_is_over(bench: Bench) -> None:
     bench.hint("cs_1")
-    bench.answer("claim cs_1", {"error": "the deadline has passed"}, status=409)
+    bench.answer("claim cs_1", refusal("too_late", "the deadline has passed"), status=409)
     assert bench.pulses == []
     assert bench.state.order_book.unfinished == {}
     assert "the deadline has passed" in bench.reports
@@ -185,9 +191,96 @@ def test_a_settle_is_repeated_until_the_cloud_has_it(bench: Bench) -> None:
 def test_a_refused_settle_is_over_and_reported(bench: Bench) -> None:
     bench.hint("cs_1")
     bench.grant("cs_1")
-    bench.answer("settle cs_1", {"error": "settled with 0 of 1"}, status=409)
+    bench.answer("settle cs_1", refusal("settled_otherwise", "settled with 0 of 1"), status=409)
     assert bench.state.order_book.unfinished == {}
     assert "settled with 0 of 1" in bench.reports
+
+
+# What a gateway in front of the cloud, or whatever else has its address, may say.
+GATEWAYS_OWN = [
+    (400, {"message": "Bad Request"}),
+    (403, {"message": "Forbidden"}),
+    (404, {"message": "Not Found"}),
+    (404, {"error": "there is no such call"}),
+    (408, {"message": "Request Timeout"}),
+    (409, {"error": "conflict", "code": "Conflict"}),
+    (413, {"message": "Request Too Long"}),
+    (429, {"message": "Too Many Requests"}),
+    (502, {"message": "Internal server error"}),
+    (200, {"message": "Healthy"}),
+    (200, {"order_id": "cs_2", "state": "settled"}),
+]
+
+
+@pytest.mark.parametrize(("status", "body"), GATEWAYS_OWN)
+def test_a_settle_is_over_only_by_the_clouds_own_words(
+    bench: Bench, status: int, body: dict[str, object]
+) -> None:
+    bench.hint("cs_1")
+    bench.grant("cs_1")
+    first = bench.call("settle cs_1").body
+    for _ in range(5):
+        bench.answer("settle cs_1", body, status)
+        assert bench.view.alerts[0].code == "E4"
+        bench.wait(31)
+    assert bench.call("settle cs_1").body == first
+    bench.settled("cs_1")
+    assert bench.entries[-1] == Entry(Kind.SETTLED, "cs_1")
+
+
+@pytest.mark.parametrize(("status", "body"), GATEWAYS_OWN)
+def test_a_claim_is_refused_only_by_the_clouds_own_words(
+    bench: Bench, status: int, body: dict[str, object]
+) -> None:
+    bench.hint("cs_1")
+    first = bench.call("claim cs_1").body
+    bench.answer("claim cs_1", body, status)
+    bench.wait(31)
+    assert bench.call("claim cs_1").body == first
+    bench.grant("cs_1")
+    assert bench.pulses == [("cs_1", 1)]
+
+
+def test_a_settle_that_the_cloud_did_not_hear_is_sent_again(bench: Bench) -> None:
+    bench.hint("cs_1")
+    bench.grant("cs_1", credits=2)
+    bench.wait(1)
+    first = bench.call("settle cs_1").body
+    bench.settled("cs_1")
+    bench.wait(300)
+    bench.answer("heartbeat", bench.beat(claimed=[claimed_here(5)]))
+    assert bench.call("settle cs_1").body == first
+    bench.no_answer("settle cs_1")
+    bench.wait(31)
+    bench.settled("cs_1")
+    assert bench.state.unreported == frozenset()
+    assert [e.kind for e in bench.entries].count(Kind.SETTLE) == 1
+
+
+def test_a_settle_that_the_cloud_did_not_hear_is_sent_again_after_a_restart(bench: Bench) -> None:
+    bench.hint("cs_1")
+    bench.grant("cs_1")
+    first = bench.call("settle cs_1").body
+    bench.settled("cs_1")
+    again = Bench()
+    again.start(*bench.entries)
+    again.wait(300)
+    again.answer("heartbeat", again.beat(claimed=[claimed_here(9000)]))
+    assert again.call("settle cs_1").body == first
+
+
+def test_the_orders_that_could_be_settled_again_are_bounded() -> None:
+    entries = []
+    for number in range(order_book.REMEMBERED + 50):
+        name = f"cs_{number}"
+        entries += [
+            Entry(Kind.CLAIM, name, claim_id="mine"),
+            Entry(Kind.CLAIMED, name, credits=1, pulses=1),
+            Entry(Kind.SETTLE, name),
+            Entry(Kind.SETTLED, name),
+        ]
+    done = order_book.fold(entries).done
+    assert list(done) == [f"cs_{number}" for number in range(50, 50 + order_book.REMEMBERED)]
 
 
 def test_an_answer_that_comes_twice_counts_once(bench: Bench) -> None:
@@ -277,7 +370,7 @@ def test_an_ambiguous_last_pulse_is_settled_without_it() -> None:
 def test_an_order_that_was_taken_away_is_settled_with_what_was_made() -> None:
     bench = Bench()
     bench.start(*left(*pulse(1)))
-    bench.answer("claim cs_1", {"error": "the order was released"}, status=409)
+    bench.answer("claim cs_1", refusal("released", "the order was released"), status=409)
     assert bench.call("settle cs_1").body["pulsed"] == 1
     assert bench.pulses == []
 
@@ -407,16 +500,16 @@ def test_the_entries_of_a_power_cut_stand_together_and_first() -> None:
 
 
 def claimed_here(age: float, order_id: str = "cs_1") -> dict[str, object]:
-    return {"order_id": order_id, "claim_id": "old", "credits": 3, "age_seconds": age}
+    return {"order_id": order_id, "credits": 3, "age_seconds": age}
 
 
 def test_an_order_that_the_journal_lost_is_settled_with_nothing(bench: Bench) -> None:
     bench.wait(300)
     bench.answer("heartbeat", bench.beat(claimed=[claimed_here(301)]))
-    body = bench.call("settle cs_1").body
-    assert (body["claim_id"], body["pulsed"], body["pulses"]) == ("old", 0, 3)
+    lost = {"machine_id": "cab001", "order_id": "cs_1", "lost": True}
+    assert bench.call("settle cs_1").body == lost
     assert bench.pulses == []
-    bench.answer("settle cs_1", {"state": "settled"})
+    bench.settled("cs_1")
     assert bench.state.order_book.unfinished == {}
 
 
@@ -428,10 +521,10 @@ def test_a_lost_order_is_left_alone_inside_the_resume_window(bench: Bench) -> No
 
 def test_an_order_whose_hint_was_refused_first_is_settled_too(bench: Bench) -> None:
     bench.hint("cs_1")
-    bench.answer("claim cs_1", {"error": "the order is claimed already"}, status=409)
+    bench.answer("claim cs_1", refusal("claimed_by_other", "it is claimed already"), status=409)
     bench.wait(300)
     bench.answer("heartbeat", bench.beat(claimed=[claimed_here(301)]))
-    assert bench.call("settle cs_1").body["claim_id"] == "old"
+    assert bench.call("settle cs_1").body["lost"] is True
 
 
 def test_an_order_of_the_journal_is_not_taken_for_lost(bench: Bench) -> None:

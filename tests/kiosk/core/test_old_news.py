@@ -193,7 +193,7 @@ def test_an_order_of_a_heartbeat_names_its_payment_too(bench: Bench) -> None:
     body = bench.beat("cs_1")
     body["orders"][0]["payment_id"] = "pi_1"
     bench.answer("heartbeat", body)
-    bench.answer("claim cs_1", {"error": "released"}, 409)
+    bench.answer("claim cs_1", {"error": "released", "code": "released"}, 409)
     tell(bench, "processing", paymentId="pi_1")
     assert bench.view.screen is Screen.READY
 
@@ -201,7 +201,7 @@ def test_an_order_of_a_heartbeat_names_its_payment_too(bench: Bench) -> None:
 def test_a_payment_that_went_back_is_told_for_its_whole_time(bench: Bench) -> None:
     """Stripe tells a moment later that the hold was cancelled."""
     hint(bench, "cs_1", "pi_1")
-    bench.answer("claim cs_1", {"error": "too late"}, 409)
+    bench.answer("claim cs_1", {"error": "too late", "code": "too_late"}, 409)
     tell(bench, "released")
     bench.wait(0.04)
     tell(bench, "cancelled", paymentId="pi_1")

@@ -73,7 +73,10 @@ def test_the_entries_of_an_unfinished_order_come_back(files: Files, length: int)
     assert files.again() == WHOLE[:length]
 
 
-def test_finished_orders_are_left_out_once_the_credits_are_counted(files: Files) -> None:
+def test_finished_orders_are_left_out_once_the_credits_are_counted(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order_book, "REMEMBERED", 0)
     journal = files.journal()
     journal.open()
     other = Entry(Kind.CLAIM, "cs_2", claim_id="c")
@@ -83,6 +86,19 @@ def test_finished_orders_are_left_out_once_the_credits_are_counted(files: Files)
     read = files.again()
     assert read == (Entry(Kind.CREDITS_LEFT, number=4), other)
     assert order_book.fold(read).credits_left == 4
+
+
+def test_the_latest_finished_orders_come_back_whole(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their settles can be repeated, if the cloud did not hear one."""
+    monkeypatch.setattr(order_book, "REMEMBERED", 1)
+    journal = files.journal()
+    journal.open()
+    refused = (Entry(Kind.CLAIM, "cs_0", claim_id="c"), Entry(Kind.REFUSED, "cs_0"))
+    journal.append(*refused, *WHOLE, Entry(Kind.CREDITS_LEFT, number=4))
+    book = order_book.fold(files.again())
+    assert (list(book.done), book.refused, book.credits_left) == (["cs_1"], (), 4)
 
 
 def test_a_game_over_in_the_middle_of_an_order_costs_no_credit(files: Files) -> None:
