@@ -22,6 +22,8 @@ class Account:
     received: int = 0
     refunded: int = 0
     disputed: bool = False
+    pulsed: int = 0
+    pulses: int = 0
 
 
 @dataclass
@@ -75,6 +77,7 @@ class FakeStripe:
             price_id=price_id,
             quantity=quantity,
             hold_until=0.0,
+            manual=held,
         )
         return session_id
 
@@ -136,7 +139,15 @@ class FakeStripe:
             raise StripeRefused("No such checkout session", "resource_missing", 404)
         payment = self.payments[session_id]
         account = self.accounts.get(payment.intent_id)
-        return replace(payment, intent_status=account.status if account else "")
+        if account is None:
+            return payment
+        return replace(
+            payment,
+            intent_status=account.status,
+            payment_status="paid" if account.status == "succeeded" else payment.payment_status,
+            pulsed=account.pulsed,
+            pulses=account.pulses,
+        )
 
     def intent(self, intent_id: str) -> Intent:
         self._call("intent", "before")
@@ -148,6 +159,8 @@ class FakeStripe:
             account.received,
             account.refunded,
             account.disputed,
+            account.pulsed,
+            account.pulses,
         )
 
     def session_of(self, intent_id: str) -> str:
@@ -166,14 +179,21 @@ class FakeStripe:
         self._call("undelivered", "before")
         return [e for e in self.events if since <= e.created <= until]
 
-    def capture(self, intent_id: str, amount: int, key: str) -> None:
+    def capture(self, intent_id: str, amount: int, pulsed: int, pulses: int, key: str) -> None:
         def effect() -> None:
             account = self._held(intent_id)
             if amount > account.amount:
                 raise StripeRefused("too much", "amount_too_large")
             account.status, account.received = "succeeded", amount
+            account.pulsed, account.pulses = pulsed, pulses
 
-        self._once("capture", key, (intent_id, amount), effect)
+        self._once("capture", key, (intent_id, amount, pulsed, pulses), effect)
+
+    def note_pulses(self, intent_id: str, pulsed: int, pulses: int) -> None:
+        self._call("note_pulses", "before")
+        account = self.accounts[intent_id]
+        account.pulsed, account.pulses = pulsed, pulses
+        self._call("note_pulses", "after")
 
     def cancel(self, intent_id: str, key: str) -> None:
         def effect() -> None:

@@ -7,6 +7,9 @@
           ▲   deadline passed              │
           └────────────────────────────────┘ only a day before the hold runs out by itself
 
+   RELEASING ──▶ SETTLED    only if Stripe shows a charge for pulses: the ledger was restored from
+                            a backup, and has lost the claim and the settle (:func:`rebuild`)
+
 Rules:
 
 1. An arrow is a pure function from the order that it leaves to the order that it makes. The ledger
@@ -29,6 +32,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from cloud.core.money import part
+from cloud.core.payments import Intent, settled_charge
 from cloud.core.stamps import Stamp
 
 
@@ -47,7 +51,7 @@ ARROWS: dict[OrderState, frozenset[OrderState]] = {
     OrderState.OPEN: frozenset({OrderState.CLAIMED, OrderState.RELEASING}),
     OrderState.CLAIMED: frozenset({OrderState.SETTLING, OrderState.RELEASING}),
     OrderState.SETTLING: frozenset({OrderState.SETTLED}),
-    OrderState.RELEASING: frozenset({OrderState.RELEASED}),
+    OrderState.RELEASING: frozenset({OrderState.RELEASED, OrderState.SETTLED}),
     OrderState.SETTLED: frozenset(),
     OrderState.RELEASED: frozenset(),
 }
@@ -65,7 +69,8 @@ class Order:
     is what the player has paid in the end, ``given_away`` the pulses that were made for nothing.
     ``refunded`` and ``disputed`` are what happened to the charge after that, by people: money that
     went back, and a bank that takes it back.
-    ``version`` counts the writes, ``write_id`` names the last one.
+    ``rebuilt`` says that the settle is known from Stripe alone; without pulses, nobody knows how
+    many there were. ``version`` counts the writes, ``write_id`` names the last one.
     """
 
     order_id: str
@@ -89,6 +94,7 @@ class Order:
     given_away: int = 0
     refunded: int = 0
     disputed: bool = False
+    rebuilt: bool = False
     reason: str = ""
     changed_at_ms: int = 0
     due_at_ms: int | None = None
@@ -212,6 +218,29 @@ def released(order: Order, charged: int, stamp: Stamp) -> Order | Refused:
     if order.state is not OrderState.RELEASING:
         return Refused(f"the order is {order.state.value}")
     return replace(_to(order, OrderState.RELEASED, stamp, None), charged=charged)
+
+
+def rebuild(order: Order, intent: Intent, stamp: Stamp) -> Order | Refused:
+    """The order as the settle left it that this ledger has lost, by what Stripe says of its charge.
+
+    For an order that is not stored yet, and RELEASING → SETTLED for one that a restored ledger
+    still had as it was before its claim.
+    """
+    if order.state not in (OrderState.OPEN, OrderState.RELEASING):
+        return Refused(f"the order is {order.state.value}")
+    charged = settled_charge(intent, order.currency)
+    return replace(
+        _written(order, stamp),
+        state=OrderState.SETTLED,
+        due_at_ms=None,
+        pulsed=intent.pulsed,
+        pulses=intent.pulses,
+        charged=charged,
+        refunded=max(0, charged - intent.charged),
+        disputed=intent.disputed,
+        rebuilt=True,
+        reason="rebuilt from what Stripe charged",
+    )
 
 
 def report_unsettled(order: Order, stamp: Stamp, schedule: Schedule) -> Order | Refused:

@@ -10,13 +10,23 @@ from __future__ import annotations
 import logging
 
 from cloud.adapters.stripe_gateway import Gateway, StripeRefused, StripeUnavailable
-from cloud.core import orders
+from cloud.core import money, orders
 from cloud.core.cabinets import Incident
 from cloud.core.orders import Order, OrderState, Refused
+from cloud.core.payments import Intent
+from cloud.core.stamps import Stamp
 from cloud.services.clock import Clock
 from cloud.stores.base import Ledger
 
 log = logging.getLogger(__name__)
+
+
+class _SettledBefore(Exception):
+    """The order is being released, and Stripe shows a charge for pulses: it was settled once."""
+
+    def __init__(self, intent: Intent) -> None:
+        super().__init__()
+        self.intent = intent
 
 
 class Settlement:
@@ -40,6 +50,8 @@ class Settlement:
         except StripeUnavailable as error:
             log.warning("order %s stays %s: %s", order.order_id, order.state.value, error)
             return order
+        except _SettledBefore as found:
+            return self._rebuild(order, found.intent)
         arrow = orders.settled if order.state is OrderState.SETTLING else orders.released
         done = arrow(order, charged, self._clock.stamp())
         if isinstance(done, Refused) or not self._ledger.replace(order, done):
@@ -56,7 +68,7 @@ class Settlement:
         if intent.over:
             return self._refund(order, order.charged, key)
         if order.charged:
-            self._stripe.capture(order.intent_id, order.charged, key)
+            self._stripe.capture(order.intent_id, order.charged, order.pulsed, order.pulses, key)
         else:
             self._stripe.cancel(order.intent_id, key)
         return order.charged
@@ -67,9 +79,11 @@ class Settlement:
         key = f"{order.order_id}:{arrow}"
         try:
             if not order.held:
+                if due:
+                    self._stripe.note_pulses(order.intent_id, order.pulsed, order.pulses)
                 return self._refund(order, due, key)
             if due:
-                self._stripe.capture(order.intent_id, due, key)
+                self._stripe.capture(order.intent_id, due, order.pulsed, order.pulses, key)
             else:
                 self._stripe.cancel(order.intent_id, key)
             return due
@@ -97,6 +111,8 @@ class Settlement:
     def _refund(self, order: Order, due: int, key: str) -> int:
         """Gives back what was charged above ``due``; looks first, since refunds add up."""
         intent = self._stripe.intent(order.intent_id)
+        if order.state is OrderState.RELEASING and intent.settled:
+            raise _SettledBefore(intent)
         if intent.charged <= due:
             return intent.charged
         try:
@@ -112,6 +128,14 @@ class Settlement:
             return intent.charged
         return due
 
+    def _rebuild(self, order: Order, intent: Intent) -> Order:
+        """Stores what a settle left that this ledger has lost; no money moves."""
+        rebuilt = orders.rebuild(order, intent, self._clock.stamp())
+        if isinstance(rebuilt, Refused) or not self._ledger.replace(order, rebuilt):
+            return self._ledger.order(order.order_id) or order
+        report_rebuilt(self._ledger, rebuilt, self._clock.stamp())
+        return rebuilt
+
     def _report(self, order: Order, due: int) -> None:
         stamp = self._clock.stamp()
         self._ledger.insert(
@@ -125,3 +149,25 @@ class Settlement:
                 order_id=order.order_id,
             )
         )
+
+
+def report_rebuilt(ledger: Ledger, order: Order, stamp: Stamp) -> None:
+    """Tells the operator of an order that is known from Stripe's books alone."""
+    charged = money.text(order.charged, order.currency)
+    given = (
+        f"{order.pulsed} of {order.pulses} pulses"
+        if order.pulses
+        else "an unknown number of pulses: if the cabinet's journal has none, refund it in "
+        "Stripe's dashboard"
+    )
+    ledger.insert(
+        Incident(
+            incident_id=f"{order.order_id}:rebuilt",
+            at_ms=stamp.at_ms,
+            text=f"the ledger had lost this order, as after a restored backup: stored as settled, "
+            f"{charged} charged for {given}",
+            write_id=stamp.write_id,
+            machine_id=order.machine_id,
+            order_id=order.order_id,
+        )
+    )

@@ -68,7 +68,7 @@ def test_a_link_is_switched_off_and_on(shop: Shop) -> None:
 def test_a_capture_charges_its_amount_once(shop: Shop, amount: int) -> None:
     intent_id = shop.gateway.payment(shop.pay()).intent_id
     for _ in range(2):
-        shop.gateway.capture(intent_id, amount, "order:settle")
+        shop.gateway.capture(intent_id, amount, 2, 3, "order:settle")
     intent = shop.gateway.intent(intent_id)
     assert (intent.status, intent.charged, intent.over) == ("succeeded", amount, True)
 
@@ -79,13 +79,13 @@ def test_a_cancel_charges_nothing(shop: Shop) -> None:
     intent = shop.gateway.intent(intent_id)
     assert (intent.status, intent.charged, intent.over) == ("canceled", 0, True)
     with pytest.raises(StripeRefused) as refusal:
-        shop.gateway.capture(intent_id, 300, "order:settle")
+        shop.gateway.capture(intent_id, 300, 3, 3, "order:settle")
     assert refusal.value.code == "payment_intent_unexpected_state"
 
 
 def test_a_refund_gives_back_once(shop: Shop) -> None:
     intent_id = shop.gateway.payment(shop.pay()).intent_id
-    shop.gateway.capture(intent_id, 300, "a")
+    shop.gateway.capture(intent_id, 300, 3, 3, "a")
     for _ in range(2):
         shop.gateway.refund(intent_id, 100, "b")
     assert shop.gateway.intent(intent_id).charged == 200
@@ -101,7 +101,7 @@ def test_a_broken_stripe_is_unavailable_and_not_refused(shop: Shop) -> None:
     intent_id = shop.gateway.payment(shop.pay()).intent_id
     shop.simulator.failures.add(Failure("error", "POST", "/v1/payment_intents", 5))
     with pytest.raises(StripeUnavailable):
-        shop.gateway.capture(intent_id, 300, "order:settle")
+        shop.gateway.capture(intent_id, 300, 3, 3, "order:settle")
     assert not shop.gateway.intent(intent_id).over
 
 
@@ -127,3 +127,15 @@ def test_completed_sessions_and_undelivered_events_are_listed(shop: Shop) -> Non
     assert not shop.gateway.intent(intent_id).disputed
     assert shop.gateway.session_of(intent_id) == paid[0]
     assert shop.gateway.session_of("pi_of_nobody") == ""
+
+
+def test_what_a_charge_was_for_is_written_beside_it_at_stripe(shop: Shop) -> None:
+    session_id = shop.pay()
+    before = shop.gateway.payment(session_id)
+    assert (before.manual, before.pulsed, before.pulses) == (True, 0, 0)
+    shop.gateway.note_pulses(before.intent_id, 1, 3)
+    shop.gateway.capture(before.intent_id, 200, 2, 3, "a")
+    after, intent = shop.gateway.payment(session_id), shop.gateway.intent(before.intent_id)
+    assert (after.pulsed, after.pulses) == (intent.pulsed, intent.pulses) == (2, 3)
+    assert after.machine_id == "cab001"
+    assert money_of(after) is Money.CAPTURED
