@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -43,6 +43,7 @@ class FakeStripe:
     calls: list[str] = field(default_factory=list)
     created: dict[str, float] = field(default_factory=dict)
     events: list[Undelivered] = field(default_factory=list)
+    open_sessions: dict[str, str] = field(default_factory=dict)
 
     def pay(
         self,
@@ -81,6 +82,13 @@ class FakeStripe:
         )
         return session_id
 
+    def open_tab(self, link_id: str) -> str:
+        """A player opens a link's checkout page and leaves it open; returns the session's id."""
+        assert self.links[link_id]["active"], "the page says that the link is off"
+        session_id = f"cs_open_{len(self.open_sessions) + 1}"
+        self.open_sessions[session_id] = link_id
+        return session_id
+
     def charged(self, session_id: str) -> int:
         """What the player of this session has paid in the end."""
         account = self.accounts[self.payments[session_id].intent_id]
@@ -107,6 +115,7 @@ class FakeStripe:
         quantity: int,
         most: int,
         receipt: str,
+        methods: Sequence[str],
         key: str,
     ) -> tuple[str, str]:
         def effect() -> tuple[str, str]:
@@ -116,22 +125,35 @@ class FakeStripe:
                 "price_id": price_id,
                 "most": most,
                 "receipt": receipt,
+                "methods": tuple(methods),
                 "active": True,
             }
             return link_id, f"https://buy.example/{link_id}"
 
         return self._once(
-            "create_link", key, (machine_id, price_id, quantity, most, receipt), effect
+            "create_link",
+            key,
+            (machine_id, price_id, quantity, most, receipt, tuple(methods)),
+            effect,
         )
 
     def link_is_active(self, link_id: str) -> bool:
         self._call("link_is_active", "before")
-        return bool(self.links[link_id]["active"])
+        return bool(self._link(link_id)["active"])
 
     def switch_link(self, link_id: str, active: bool) -> None:
         self._call("switch_link", "before")
-        self.links[link_id]["active"] = active
+        self._link(link_id)["active"] = active
         self._call("switch_link", "after")
+
+    def expire_sessions(self, link_id: str, most: int) -> bool:
+        self._call("expire_sessions", "before")
+        self._link(link_id)
+        found = [session for session, link in self.open_sessions.items() if link == link_id]
+        for session in found[:most]:
+            del self.open_sessions[session]
+        self._call("expire_sessions", "after")
+        return len(found) > most
 
     def payment(self, session_id: str) -> Payment:
         self._call("payment", "before")
@@ -211,6 +233,11 @@ class FakeStripe:
             account.refunded += amount
 
         self._once("refund", key, (intent_id, amount), effect)
+
+    def _link(self, link_id: str) -> dict[str, object]:
+        if link_id not in self.links:
+            raise StripeRefused("No such payment link", "resource_missing", 404)
+        return self.links[link_id]
 
     def _held(self, intent_id: str) -> Account:
         account = self.accounts[intent_id]

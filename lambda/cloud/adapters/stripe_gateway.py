@@ -49,15 +49,20 @@ class Gateway(Protocol):
         quantity: int,
         most: int,
         receipt: str,
+        methods: Sequence[str],
         key: str,
     ) -> tuple[str, str]:
-        """Makes a Payment Link that holds the money; returns its id and its address."""
+        """Makes a Payment Link that holds the money and takes these payment methods, by Stripe's
+        names; returns its id and its address."""
 
     def link_is_active(self, link_id: str) -> bool:
         """Whether the link can be paid now."""
 
     def switch_link(self, link_id: str, active: bool) -> None:
         """Lets a link be paid, or not."""
+
+    def expire_sessions(self, link_id: str, most: int) -> bool:
+        """Ends up to ``most`` of the link's open sessions; returns whether more are left."""
 
     def payment(self, session_id: str) -> Payment:
         """A Checkout Session and its PaymentIntent as they are now."""
@@ -126,6 +131,7 @@ class StripeGateway:
         quantity: int,
         most: int,
         receipt: str,
+        methods: Sequence[str],
         key: str,
     ) -> tuple[str, str]:
         item: dict[str, Any] = {"price": price_id, "quantity": quantity}
@@ -139,6 +145,7 @@ class StripeGateway:
             self._client.v1.payment_links.create,
             {
                 "line_items": [item],
+                "payment_method_types": list(methods),
                 "metadata": {"machine_id": machine_id},
                 "payment_intent_data": {
                     "capture_method": "manual",
@@ -157,6 +164,19 @@ class StripeGateway:
 
     def switch_link(self, link_id: str, active: bool) -> None:
         self._ask(self._client.v1.payment_links.update, link_id, {"active": active})
+
+    def expire_sessions(self, link_id: str, most: int) -> bool:
+        sessions = self._client.v1.checkout.sessions
+        asked = {"payment_link": link_id, "status": "open", "limit": most}
+        listed = self._ask(sessions.list, asked)
+        for session in listed.data:
+            try:
+                self._ask(sessions.expire, session.id)
+            except StripeRefused as refusal:
+                if refusal.status != 400:
+                    raise
+                # Paid or over in the meantime: there is nothing left to end.
+        return bool(listed.has_more)
 
     def payment(self, session_id: str) -> Payment:
         session = self._ask(
