@@ -24,6 +24,7 @@ class Account:
     disputed: bool = False
     pulsed: int = 0
     pulses: int = 0
+    declines: bool = False  # its captures are refused
 
 
 @dataclass
@@ -204,6 +205,8 @@ class FakeStripe:
     def capture(self, intent_id: str, amount: int, pulsed: int, pulses: int, key: str) -> None:
         def effect() -> None:
             account = self._held(intent_id)
+            if account.declines:
+                raise StripeRefused("Your card was declined.", "card_declined", 402)
             if amount > account.amount:
                 raise StripeRefused("too much", "amount_too_large")
             account.status, account.received = "succeeded", amount

@@ -21,7 +21,8 @@ Rules:
 3. An arrow that does not apply returns a :class:`Refused` with the reason, for people.
 4. No arrow leads back.
 5. Each arrow says when the sweep has to look at the order next: ``due_at_ms``, or ``None`` for
-   never. OPEN, SETTLING and RELEASING orders are due at every sweep.
+   never. OPEN, SETTLING and RELEASING orders are due at every sweep, but for those that Stripe has
+   refused to finish: they are due an hour later (:func:`refused`).
 
 Amounts are in the currency's smallest unit.
 """
@@ -56,6 +57,8 @@ ARROWS: dict[OrderState, frozenset[OrderState]] = {
     OrderState.RELEASED: frozenset(),
 }
 
+AFTER_REFUSAL_MS = 3_600_000  # a bank that says no says so again a minute later
+
 FINISHED = frozenset({OrderState.SETTLED, OrderState.RELEASED})
 UNFINISHED = frozenset(OrderState) - FINISHED
 
@@ -69,8 +72,9 @@ class Order:
     is what the player has paid in the end, ``given_away`` the pulses that were made for nothing.
     ``refunded`` and ``disputed`` are what happened to the charge after that, by people: money that
     went back, and a bank that takes it back.
-    ``rebuilt`` says that the settle is known from Stripe alone; without pulses, nobody knows how
-    many there were. ``version`` counts the writes, ``write_id`` names the last one.
+    ``refusals`` counts how often Stripe refused to finish it. ``rebuilt`` says that the settle is
+    known from Stripe alone; without pulses, nobody knows how many there were. ``version`` counts
+    the writes, ``write_id`` names the last one.
     """
 
     order_id: str
@@ -94,6 +98,7 @@ class Order:
     given_away: int = 0
     refunded: int = 0
     disputed: bool = False
+    refusals: int = 0
     rebuilt: bool = False
     reason: str = ""
     changed_at_ms: int = 0
@@ -218,6 +223,21 @@ def released(order: Order, charged: int, stamp: Stamp) -> Order | Refused:
     if order.state is not OrderState.RELEASING:
         return Refused(f"the order is {order.state.value}")
     return replace(_to(order, OrderState.RELEASED, stamp, None), charged=charged)
+
+
+def refused(order: Order, stamp: Stamp) -> Order | Refused:
+    """A SETTLING or RELEASING order that Stripe refused to finish, to be tried again later.
+
+    Nothing became of the order itself, so ``changed_at_ms`` stays.
+    """
+    if order.state not in (OrderState.SETTLING, OrderState.RELEASING):
+        return Refused(f"the order is {order.state.value}")
+    return replace(
+        _written(order, stamp),
+        changed_at_ms=order.changed_at_ms,
+        due_at_ms=stamp.at_ms + AFTER_REFUSAL_MS,
+        refusals=order.refusals + 1,
+    )
 
 
 def rebuild(order: Order, intent: Intent, stamp: Stamp) -> Order | Refused:

@@ -40,7 +40,8 @@ class Settlement:
     def finish(self, order: Order) -> Order:
         """Takes a SETTLING or RELEASING order to its end, if Stripe lets it; returns what it is.
 
-        An order that Stripe could not be asked about comes back as it was, for the next sweep.
+        An order that Stripe could not be asked about comes back as it was, for the next sweep; one
+        that Stripe refuses to finish is told to the operator at once, and tried again each hour.
         """
         if order.state not in (OrderState.SETTLING, OrderState.RELEASING):
             return order
@@ -50,6 +51,8 @@ class Settlement:
         except StripeUnavailable as error:
             log.warning("order %s stays %s: %s", order.order_id, order.state.value, error)
             return order
+        except StripeRefused as refusal:
+            return self._refused(order, due, refusal)
         except _SettledBefore as found:
             return self._rebuild(order, found.intent)
         arrow = orders.settled if order.state is OrderState.SETTLING else orders.released
@@ -76,7 +79,8 @@ class Settlement:
     def _charge(self, order: Order, due: int) -> int:
         """Makes the player's charge ``due``; returns what it is, which may be less or more."""
         arrow = "settle" if order.state is OrderState.SETTLING else "release"
-        key = f"{order.order_id}:{arrow}"
+        # Stripe repeats the answer to a key for a day, a refusal too: the next try has its own.
+        key = f"{order.order_id}:{arrow}" + (f":{order.refusals}" if order.refusals else "")
         try:
             if not order.held:
                 if due:
@@ -106,7 +110,7 @@ class Settlement:
         if refusal.code == "amount_too_small":
             self._stripe.cancel(order.intent_id, f"{key}:too-small")
             return 0
-        raise StripeUnavailable(f"Stripe refused: {refusal}") from refusal
+        raise refusal
 
     def _refund(self, order: Order, due: int, key: str) -> int:
         """Gives back what was charged above ``due``; looks first, since refunds add up."""
@@ -121,12 +125,34 @@ class Settlement:
             self._stripe.refund(
                 order.intent_id, intent.charged - due, f"{key}:refund:{intent.refunded}"
             )
-        except StripeRefused as refusal:
+        except StripeRefused:
             intent = self._stripe.intent(order.intent_id)
             if intent.charged > due:
-                raise StripeUnavailable(f"Stripe refused a refund: {refusal}") from refusal
+                raise
             return intent.charged
         return due
+
+    def _refused(self, order: Order, due: int, refusal: StripeRefused) -> Order:
+        """Tells the operator of money that Stripe does not move, and lets the sweep try later."""
+        log.error("Stripe refuses to finish %s: %s", order.order_id, refusal)
+        if due:
+            what = (
+                f"the machine gave {order.pulsed} of {order.pulses} pulses, and "
+                f"{money.text(due, order.currency)} could not be charged"
+            )
+        else:
+            what = f"{money.text(order.amount, order.currency)} could not be given back"
+        code = f" ({refusal.code})" if refusal.code else ""
+        until = " until the hold runs out" if order.held else ""
+        self._tell(
+            order,
+            "refused",
+            f"{what}: Stripe refused{code}: {refusal}; it is tried again each hour{until}",
+        )
+        later = orders.refused(order, self._clock.stamp())
+        if isinstance(later, Refused) or not self._ledger.replace(order, later):
+            return self._ledger.order(order.order_id) or order
+        return later
 
     def _rebuild(self, order: Order, intent: Intent) -> Order:
         """Stores what a settle left that this ledger has lost; no money moves."""
@@ -137,13 +163,26 @@ class Settlement:
         return rebuilt
 
     def _report(self, order: Order, due: int) -> None:
+        why = (
+            "Stripe refused it until the hold ran out"
+            if order.refusals and order.charged < due
+            else "the payment was changed outside of the kiosk"
+        )
+        self._tell(
+            order,
+            "charged",
+            f"{order.pulsed} of {order.pulses} pulses were made, "
+            f"{money.text(due, order.currency)} was due and "
+            f"{money.text(order.charged, order.currency)} was charged: {why}",
+        )
+
+    def _tell(self, order: Order, what: str, text: str) -> None:
         stamp = self._clock.stamp()
         self._ledger.insert(
             Incident(
-                incident_id=f"{order.order_id}:charged",
+                incident_id=f"{order.order_id}:{what}",
                 at_ms=stamp.at_ms,
-                text=f"{order.pulsed} of {order.pulses} pulses were made, {due} was due and "
-                f"{order.charged} was charged: the payment was changed outside of the kiosk",
+                text=text,
                 write_id=stamp.write_id,
                 machine_id=order.machine_id,
                 order_id=order.order_id,

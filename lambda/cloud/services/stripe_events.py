@@ -74,9 +74,12 @@ class StripeEvents:
             case "checkout.session.async_payment_failed":
                 return self._payment_status(event, "declined", "")
             case "payment_intent.canceled":
-                return self._payment_status(event, "cancelled", "")
+                return self._cancelled(event)
             case "charge.refunded" | "charge.dispute.created" | "charge.dispute.closed":
-                return self._refunds.on_charge_event(str(event.subject.get("payment_intent") or ""))
+                return self._refunds.on_charge_event(
+                    str(event.subject.get("payment_intent") or ""),
+                    disputed=event.type == "charge.dispute.created",
+                )
             case _:
                 return f"nothing to do for {event.type}"
 
@@ -158,10 +161,32 @@ class StripeEvents:
         charged = money.text(rebuilt.charged, rebuilt.currency)
         return f"the order is stored as settled, {charged} charged"
 
-    def _payment_status(self, event: StripeEvent, status: str, reason: str) -> str:
+    def _cancelled(self, event: StripeEvent) -> str:
+        """A hold that is gone gives no plays: an order that nobody has claimed is released at once.
+
+        Most of these events are of our own releases, and find their order further on.
+        """
+        if not self._cabinet_of(event):
+            return "no cabinet of ours"
+        session_id = self._stripe.session_of(str(event.subject.get("id") or ""))
+        order = self._ledger.order(session_id) if session_id else None
+        if order is None:
+            return self._payment_status(event, "cancelled", "")
+        if order.state is OrderState.OPEN:
+            order = self._releases.release(order, "its hold was cancelled in Stripe's dashboard")
+        return f"the order is {order.state.value}"
+
+    def _cabinet_of(self, event: StripeEvent) -> str:
+        """The cabinet that an event's metadata names; empty if it is none of ours."""
         metadata = event.subject.get("metadata")
         machine_id = metadata.get("machine_id") if isinstance(metadata, Mapping) else None
         if not isinstance(machine_id, str) or self._ledger.cabinet(machine_id) is None:
+            return ""
+        return machine_id
+
+    def _payment_status(self, event: StripeEvent, status: str, reason: str) -> str:
+        machine_id = self._cabinet_of(event)
+        if not machine_id:
             return "no cabinet of ours"
         self._cabinet_messages.payment(machine_id, status, self._clock.now_ms() / 1000, reason)
         return f"published to {machine_id}: {status}"

@@ -179,3 +179,18 @@ def test_what_a_charge_was_for_is_written_beside_it_at_stripe(shop: Shop) -> Non
     assert (after.pulsed, after.pulses) == (intent.pulsed, intent.pulses) == (2, 3)
     assert after.machine_id == "cab001"
     assert money_of(after) is Money.CAPTURED
+
+
+def test_a_capture_that_the_bank_refuses_is_refused_again_for_its_key_and_not_for_another(
+    shop: Shop,
+) -> None:
+    intent_id = shop.gateway.payment(shop.pay()).intent_id
+    capture = f"/v1/payment_intents/{intent_id}/capture"
+    shop.simulator.failures.add(Failure("decline", "POST", capture))
+    for _ in range(2):
+        with pytest.raises(StripeRefused) as refusal:
+            shop.gateway.capture(intent_id, 300, 3, 3, "order:settle")
+        assert (refusal.value.code, refusal.value.status) == ("card_declined", 402)
+        assert not shop.gateway.intent(intent_id).over
+    shop.gateway.capture(intent_id, 300, 3, 3, "order:settle:1")
+    assert shop.gateway.intent(intent_id).charged == 300
