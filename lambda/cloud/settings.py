@@ -29,7 +29,8 @@ class Times:
 
 @dataclass(frozen=True)
 class Settings:
-    """Where everything is, and the secrets. ``public_url`` is where phones reach the API."""
+    """Where everything is, and the secrets. ``public_url`` is where phones reach the API;
+    ``payment_methods`` are what the links take, by Stripe's names."""
 
     ledger: str
     stripe_key: str = field(repr=False)
@@ -38,7 +39,23 @@ class Settings:
     public_url: str
     stripe_api_base: str = ""
     times: Times = Times()
+    payment_methods: tuple[str, ...] = ("card",)
 
+
+# What a Payment Link can take and Stripe can hold: a player is charged after the coins dropped.
+CAN_BE_HELD = (
+    "affirm",
+    "afterpay_clearpay",
+    "alma",
+    "billie",
+    "card",
+    "cashapp",
+    "klarna",
+    "link",
+    "mobilepay",
+    "paypal",
+    "satispay",
+)
 
 _TIMES = {
     "ORDER_DEADLINE_SECONDS": "deadline",
@@ -75,6 +92,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
     if public and urlsplit(public).scheme not in ("http", "https"):
         mistakes.append("PUBLIC_URL must begin with https://")
     times = _times(environment, mistakes)
+    methods = _payment_methods(environment, mistakes)
     if mistakes:
         raise SettingsError("\n".join(mistakes))
     return Settings(
@@ -85,6 +103,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         public_url=public.rstrip("/"),
         stripe_api_base=environment.get("STRIPE_API_BASE", ""),
         times=times,
+        payment_methods=methods,
     )
 
 
@@ -95,6 +114,18 @@ def times_of(environment: Mapping[str, str]) -> Times:
     if mistakes:
         raise SettingsError("\n".join(mistakes))
     return times
+
+
+def _payment_methods(environment: Mapping[str, str], mistakes: list[str]) -> tuple[str, ...]:
+    words = environment.get("PAYMENT_METHODS", "card").split(",")
+    methods = tuple(dict.fromkeys(word.strip().lower() for word in words if word.strip()))
+    strange = [method for method in methods if method not in CAN_BE_HELD]
+    if strange or not methods:
+        mistakes.append(
+            f"PAYMENT_METHODS must be names with commas between them, of {', '.join(CAN_BE_HELD)}"
+            + (f": {', '.join(strange)} cannot be held and charged later" if strange else "")
+        )
+    return methods
 
 
 def _times(environment: Mapping[str, str], mistakes: list[str]) -> Times:

@@ -54,7 +54,9 @@ class Cloud:
         releases = Releases(ledger, settlement, cabinet_messages, self.clock)
         self.cabinet_messages = cabinet_messages
         self.releases = releases
-        self.links = PaymentLinks(ledger, stripe, settings.public_url, self.clock)
+        self.links = PaymentLinks(
+            ledger, stripe, settings.public_url, settings.payment_methods, self.clock
+        )
         refunds = RefundsAndDisputes(ledger, stripe, self.clock)
         stripe_events = StripeEvents(
             ledger, stripe, cabinet_messages, releases, refunds, schedule, self.clock

@@ -38,11 +38,15 @@ class Arcade:
         self.now = 1_800_000_000.0
         self.stripe = FakeStripe()
         self.publisher = FakePublisher()
-        self.ledger = ledger or SqliteLedger(folder / "ledger.db")
-        self.cloud = Cloud(self.ledger, self.stripe, self.publisher, SETTINGS, lambda: self.now)
+        self.use(ledger or SqliteLedger(folder / "ledger.db"))
         self.tokens: dict[str, str] = {}
         self._numbers = itertools.count(1)
         self.add_cabinet("cab001")
+
+    def use(self, ledger: Ledger, settings: Settings = SETTINGS) -> None:
+        """Another cloud over this ledger, with the same Stripe and the same cabinets."""
+        self.ledger = ledger
+        self.cloud = Cloud(ledger, self.stripe, self.publisher, settings, lambda: self.now)
 
     def add_cabinet(self, machine_id: str, prices: PriceList | None = None) -> None:
         token, digest = cabinet_tokens.new(machine_id)

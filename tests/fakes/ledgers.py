@@ -38,6 +38,9 @@ class ForwardingLedger:
     def see(self, presence: Presence) -> WriteResult:
         return self._write(lambda inner: inner.see(presence))
 
+    def installation(self, new_id: str) -> str:
+        return self._get(lambda inner: inner.installation(new_id))
+
     def order(self, order_id: str) -> Order | None:
         return self._get(lambda inner: inner.order(order_id))
 
@@ -55,6 +58,9 @@ class ForwardingLedger:
 
     def lagging_due_cabinet_ids(self, now_ms: int) -> Iterator[str]:
         return self._list(lambda inner: inner.lagging_due_cabinet_ids(now_ms))
+
+    def lagging_due_link_ids(self, now_ms: int) -> Iterator[str]:
+        return self._list(lambda inner: inner.lagging_due_link_ids(now_ms))
 
     def lagging_unfinished_ids(self, machine_id: str) -> Iterator[str]:
         return self._list(lambda inner: inner.lagging_unfinished_ids(machine_id))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -22,6 +22,9 @@ class Account:
     received: int = 0
     refunded: int = 0
     disputed: bool = False
+    pulsed: int = 0
+    pulses: int = 0
+    declines: bool = False  # its captures are refused
 
 
 @dataclass
@@ -41,6 +44,7 @@ class FakeStripe:
     calls: list[str] = field(default_factory=list)
     created: dict[str, float] = field(default_factory=dict)
     events: list[Undelivered] = field(default_factory=list)
+    open_sessions: dict[str, str] = field(default_factory=dict)
 
     def pay(
         self,
@@ -75,7 +79,15 @@ class FakeStripe:
             price_id=price_id,
             quantity=quantity,
             hold_until=0.0,
+            manual=held,
         )
+        return session_id
+
+    def open_tab(self, link_id: str) -> str:
+        """A player opens a link's checkout page and leaves it open; returns the session's id."""
+        assert self.links[link_id]["active"], "the page says that the link is off"
+        session_id = f"cs_open_{len(self.open_sessions) + 1}"
+        self.open_sessions[session_id] = link_id
         return session_id
 
     def charged(self, session_id: str) -> int:
@@ -104,6 +116,7 @@ class FakeStripe:
         quantity: int,
         most: int,
         receipt: str,
+        methods: Sequence[str],
         key: str,
     ) -> tuple[str, str]:
         def effect() -> tuple[str, str]:
@@ -113,22 +126,35 @@ class FakeStripe:
                 "price_id": price_id,
                 "most": most,
                 "receipt": receipt,
+                "methods": tuple(methods),
                 "active": True,
             }
             return link_id, f"https://buy.example/{link_id}"
 
         return self._once(
-            "create_link", key, (machine_id, price_id, quantity, most, receipt), effect
+            "create_link",
+            key,
+            (machine_id, price_id, quantity, most, receipt, tuple(methods)),
+            effect,
         )
 
     def link_is_active(self, link_id: str) -> bool:
         self._call("link_is_active", "before")
-        return bool(self.links[link_id]["active"])
+        return bool(self._link(link_id)["active"])
 
     def switch_link(self, link_id: str, active: bool) -> None:
         self._call("switch_link", "before")
-        self.links[link_id]["active"] = active
+        self._link(link_id)["active"] = active
         self._call("switch_link", "after")
+
+    def expire_sessions(self, link_id: str, most: int) -> bool:
+        self._call("expire_sessions", "before")
+        self._link(link_id)
+        found = [session for session, link in self.open_sessions.items() if link == link_id]
+        for session in found[:most]:
+            del self.open_sessions[session]
+        self._call("expire_sessions", "after")
+        return len(found) > most
 
     def payment(self, session_id: str) -> Payment:
         self._call("payment", "before")
@@ -136,7 +162,15 @@ class FakeStripe:
             raise StripeRefused("No such checkout session", "resource_missing", 404)
         payment = self.payments[session_id]
         account = self.accounts.get(payment.intent_id)
-        return replace(payment, intent_status=account.status if account else "")
+        if account is None:
+            return payment
+        return replace(
+            payment,
+            intent_status=account.status,
+            payment_status="paid" if account.status == "succeeded" else payment.payment_status,
+            pulsed=account.pulsed,
+            pulses=account.pulses,
+        )
 
     def intent(self, intent_id: str) -> Intent:
         self._call("intent", "before")
@@ -148,6 +182,8 @@ class FakeStripe:
             account.received,
             account.refunded,
             account.disputed,
+            account.pulsed,
+            account.pulses,
         )
 
     def session_of(self, intent_id: str) -> str:
@@ -166,14 +202,23 @@ class FakeStripe:
         self._call("undelivered", "before")
         return [e for e in self.events if since <= e.created <= until]
 
-    def capture(self, intent_id: str, amount: int, key: str) -> None:
+    def capture(self, intent_id: str, amount: int, pulsed: int, pulses: int, key: str) -> None:
         def effect() -> None:
             account = self._held(intent_id)
+            if account.declines:
+                raise StripeRefused("Your card was declined.", "card_declined", 402)
             if amount > account.amount:
                 raise StripeRefused("too much", "amount_too_large")
             account.status, account.received = "succeeded", amount
+            account.pulsed, account.pulses = pulsed, pulses
 
-        self._once("capture", key, (intent_id, amount), effect)
+        self._once("capture", key, (intent_id, amount, pulsed, pulses), effect)
+
+    def note_pulses(self, intent_id: str, pulsed: int, pulses: int) -> None:
+        self._call("note_pulses", "before")
+        account = self.accounts[intent_id]
+        account.pulsed, account.pulses = pulsed, pulses
+        self._call("note_pulses", "after")
 
     def cancel(self, intent_id: str, key: str) -> None:
         def effect() -> None:
@@ -191,6 +236,11 @@ class FakeStripe:
             account.refunded += amount
 
         self._once("refund", key, (intent_id, amount), effect)
+
+    def _link(self, link_id: str) -> dict[str, object]:
+        if link_id not in self.links:
+            raise StripeRefused("No such payment link", "resource_missing", 404)
+        return self.links[link_id]
 
     def _held(self, intent_id: str) -> Account:
         account = self.accounts[intent_id]

@@ -49,15 +49,20 @@ class Gateway(Protocol):
         quantity: int,
         most: int,
         receipt: str,
+        methods: Sequence[str],
         key: str,
     ) -> tuple[str, str]:
-        """Makes a Payment Link that holds the money; returns its id and its address."""
+        """Makes a Payment Link that holds the money and takes these payment methods, by Stripe's
+        names; returns its id and its address."""
 
     def link_is_active(self, link_id: str) -> bool:
         """Whether the link can be paid now."""
 
     def switch_link(self, link_id: str, active: bool) -> None:
         """Lets a link be paid, or not."""
+
+    def expire_sessions(self, link_id: str, most: int) -> bool:
+        """Ends up to ``most`` of the link's open sessions; returns whether more are left."""
 
     def payment(self, session_id: str) -> Payment:
         """A Checkout Session and its PaymentIntent as they are now."""
@@ -74,8 +79,11 @@ class Gateway(Protocol):
     def undelivered(self, since: float, until: float) -> Sequence[Undelivered]:
         """The events between the two that no webhook has taken."""
 
-    def capture(self, intent_id: str, amount: int, key: str) -> None:
-        """Charges ``amount`` of a hold and gives up the rest."""
+    def capture(self, intent_id: str, amount: int, pulsed: int, pulses: int, key: str) -> None:
+        """Charges ``amount`` of a hold for ``pulsed`` of ``pulses``, and gives up the rest."""
+
+    def note_pulses(self, intent_id: str, pulsed: int, pulses: int) -> None:
+        """Writes beside a charge what it is for."""
 
     def cancel(self, intent_id: str, key: str) -> None:
         """Gives a hold up."""
@@ -123,6 +131,7 @@ class StripeGateway:
         quantity: int,
         most: int,
         receipt: str,
+        methods: Sequence[str],
         key: str,
     ) -> tuple[str, str]:
         item: dict[str, Any] = {"price": price_id, "quantity": quantity}
@@ -136,6 +145,7 @@ class StripeGateway:
             self._client.v1.payment_links.create,
             {
                 "line_items": [item],
+                "payment_method_types": list(methods),
                 "metadata": {"machine_id": machine_id},
                 "payment_intent_data": {
                     "capture_method": "manual",
@@ -154,6 +164,19 @@ class StripeGateway:
 
     def switch_link(self, link_id: str, active: bool) -> None:
         self._ask(self._client.v1.payment_links.update, link_id, {"active": active})
+
+    def expire_sessions(self, link_id: str, most: int) -> bool:
+        sessions = self._client.v1.checkout.sessions
+        asked = {"payment_link": link_id, "status": "open", "limit": most}
+        listed = self._ask(sessions.list, asked)
+        for session in listed.data:
+            try:
+                self._ask(sessions.expire, session.id)
+            except StripeRefused as refusal:
+                if refusal.status != 400:
+                    raise
+                # Paid or over in the meantime: there is nothing left to end.
+        return bool(listed.has_more)
 
     def payment(self, session_id: str) -> Payment:
         session = self._ask(
@@ -178,6 +201,9 @@ class StripeGateway:
             price_id=str(_get(item, "price", "id") or ""),
             quantity=int(_get(item, "quantity") or 0),
             hold_until=float(_get(card, "capture_before") or 0),
+            manual=_get(intent, "capture_method") == "manual",
+            pulsed=_count(intent, "pulsed"),
+            pulses=_count(intent, "pulses"),
         )
 
     def intent(self, intent_id: str) -> Intent:
@@ -193,6 +219,8 @@ class StripeGateway:
             received=int(_get(found, "amount_received") or 0),
             refunded=int(_get(found, "latest_charge", "amount_refunded") or 0),
             disputed=bool(_get(found, "latest_charge", "disputed")),
+            pulsed=_count(found, "pulsed"),
+            pulses=_count(found, "pulses"),
         )
 
     def session_of(self, intent_id: str) -> str:
@@ -214,12 +242,19 @@ class StripeGateway:
             for e in self._all(self._client.v1.events.list, asked)
         ]
 
-    def capture(self, intent_id: str, amount: int, key: str) -> None:
+    def capture(self, intent_id: str, amount: int, pulsed: int, pulses: int, key: str) -> None:
         self._ask(
             self._client.v1.payment_intents.capture,
             intent_id,
-            {"amount_to_capture": amount},
+            {"amount_to_capture": amount, "metadata": _pulses_note(pulsed, pulses)},
             {"idempotency_key": key},
+        )
+
+    def note_pulses(self, intent_id: str, pulsed: int, pulses: int) -> None:
+        self._ask(
+            self._client.v1.payment_intents.update,
+            intent_id,
+            {"metadata": _pulses_note(pulsed, pulses)},
         )
 
     def cancel(self, intent_id: str, key: str) -> None:
@@ -258,6 +293,16 @@ class StripeGateway:
 
 def _between(since: float, until: float) -> dict[str, int]:
     return {"gte": int(since), "lte": int(until)}
+
+
+def _pulses_note(pulsed: int, pulses: int) -> dict[str, str]:
+    return {"pulsed": str(pulsed), "pulses": str(pulses)}
+
+
+def _count(intent: Any, name: str) -> int:
+    """A number of the note beside a PaymentIntent; 0 where there is none."""
+    text = str(_get(intent, "metadata", name) or "")
+    return int(text) if text.isascii() and text.isdecimal() else 0
 
 
 def _get(found: Any, *path: str) -> Any:

@@ -46,8 +46,11 @@ class Presence:
 class PaymentLink:
     """A Stripe Payment Link of a cabinet, with the price list that it sells.
 
-    ``wanted`` is what the cloud last asked Stripe for: ``True`` switched on. ``withdrawn`` links
-    were switched off by somebody else, and are not used again.
+    ``wanted`` is what the cloud wants of it, written before Stripe is asked: ``True`` switched on.
+    ``payable`` is what Stripe confirmed last. ``due_at_ms`` is when the sweep has to ask Stripe for
+    what is wanted; ``None`` once it is so. ``withdrawn`` links were switched off by somebody else,
+    or are not of this Stripe account, and are not used again. ``made_with`` changes with anything
+    that the link was made with; ``checked_at_ms`` is when Stripe was last asked whether it is on.
     """
 
     link_id: str
@@ -61,6 +64,15 @@ class PaymentLink:
     wanted: bool = True
     withdrawn: bool = False
     version: int = 1
+    payable: bool = True
+    due_at_ms: int | None = None
+    made_with: str = ""
+    checked_at_ms: int = 0
+
+    @property
+    def settled(self) -> bool:
+        """Whether Stripe has confirmed what is wanted, and nothing is left to do."""
+        return self.wanted == self.payable and self.due_at_ms is None
 
 
 @dataclass(frozen=True)
@@ -119,14 +131,39 @@ def _written(cabinet: Cabinet, stamp: Stamp) -> Cabinet:
     return replace(cabinet, version=cabinet.version + 1, write_id=stamp.write_id)
 
 
-def switch(link: PaymentLink, active: bool, stamp: Stamp) -> PaymentLink:
-    """The link after Stripe was asked to switch it."""
-    return replace(link, wanted=active, version=link.version + 1, write_id=stamp.write_id)
+def want(link: PaymentLink, active: bool, due_at_ms: int, stamp: Stamp) -> PaymentLink:
+    """The link before Stripe is asked to switch it; should the answer be lost, it is due."""
+    return replace(_link_written(link, stamp), wanted=active, due_at_ms=due_at_ms)
 
 
-def withdraw(link: PaymentLink, stamp: Stamp) -> PaymentLink:
-    """The link after somebody else switched it off."""
-    return replace(link, withdrawn=True, version=link.version + 1, write_id=stamp.write_id)
+def switched(link: PaymentLink, due_at_ms: int | None, stamp: Stamp) -> PaymentLink:
+    """The link after Stripe switched it as wanted; due again if something is left to do."""
+    return replace(
+        _link_written(link, stamp),
+        payable=link.wanted,
+        due_at_ms=due_at_ms,
+        checked_at_ms=stamp.at_ms,
+    )
+
+
+def checked(link: PaymentLink, stamp: Stamp) -> PaymentLink:
+    """The link after Stripe said that it is on."""
+    return replace(_link_written(link, stamp), checked_at_ms=stamp.at_ms)
+
+
+def withdraw(link: PaymentLink, due_at_ms: int | None, stamp: Stamp) -> PaymentLink:
+    """The link after somebody else switched it off, or Stripe did not know it."""
+    return replace(
+        _link_written(link, stamp),
+        withdrawn=True,
+        wanted=False,
+        payable=False,
+        due_at_ms=due_at_ms,
+    )
+
+
+def _link_written(link: PaymentLink, stamp: Stamp) -> PaymentLink:
+    return replace(link, version=link.version + 1, write_id=stamp.write_id)
 
 
 def seen(request: HeartbeatRequest, stamp: Stamp, silence_ms: int) -> Presence:

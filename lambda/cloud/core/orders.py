@@ -7,6 +7,9 @@
           ▲   deadline passed              │
           └────────────────────────────────┘ only a day before the hold runs out by itself
 
+   RELEASING ──▶ SETTLED    only if Stripe shows a charge for pulses: the ledger was restored from
+                            a backup, and has lost the claim and the settle (:func:`rebuild`)
+
 Rules:
 
 1. An arrow is a pure function from the order that it leaves to the order that it makes. The ledger
@@ -18,7 +21,8 @@ Rules:
 3. An arrow that does not apply returns a :class:`Refused` with the reason, for people.
 4. No arrow leads back.
 5. Each arrow says when the sweep has to look at the order next: ``due_at_ms``, or ``None`` for
-   never. OPEN, SETTLING and RELEASING orders are due at every sweep.
+   never. OPEN, SETTLING and RELEASING orders are due at every sweep, but for those that Stripe has
+   refused to finish: they are due an hour later (:func:`refused`).
 
 Amounts are in the currency's smallest unit.
 """
@@ -30,6 +34,7 @@ from enum import Enum
 
 from cloud.core.limits import LOST_AFTER_S, MOST_CREDITS
 from cloud.core.money import part
+from cloud.core.payments import Intent, settled_charge
 from cloud.core.stamps import Stamp
 
 
@@ -48,10 +53,12 @@ ARROWS: dict[OrderState, frozenset[OrderState]] = {
     OrderState.OPEN: frozenset({OrderState.CLAIMED, OrderState.RELEASING}),
     OrderState.CLAIMED: frozenset({OrderState.SETTLING, OrderState.RELEASING}),
     OrderState.SETTLING: frozenset({OrderState.SETTLED}),
-    OrderState.RELEASING: frozenset({OrderState.RELEASED}),
+    OrderState.RELEASING: frozenset({OrderState.RELEASED, OrderState.SETTLED}),
     OrderState.SETTLED: frozenset(),
     OrderState.RELEASED: frozenset(),
 }
+
+AFTER_REFUSAL_MS = 3_600_000  # a bank that says no says so again a minute later
 
 FINISHED = frozenset({OrderState.SETTLED, OrderState.RELEASED})
 UNFINISHED = frozenset(OrderState) - FINISHED
@@ -67,7 +74,9 @@ class Order:
     ``lost`` says that its cabinet had no record of it and settled it with nothing.
     ``refunded`` and ``disputed`` are what happened to the charge after that, by people: money that
     went back, and a bank that takes it back.
-    ``version`` counts the writes, ``write_id`` names the last one.
+    ``refusals`` counts how often Stripe refused to finish it. ``rebuilt`` says that the settle is
+    known from Stripe alone; without pulses, nobody knows how many there were. ``version`` counts
+    the writes, ``write_id`` names the last one.
     """
 
     order_id: str
@@ -92,6 +101,8 @@ class Order:
     lost: bool = False
     refunded: int = 0
     disputed: bool = False
+    refusals: int = 0
+    rebuilt: bool = False
     reason: str = ""
     changed_at_ms: int = 0
     due_at_ms: int | None = None
@@ -286,6 +297,44 @@ def released(order: Order, charged: int, stamp: Stamp) -> Order | Refused:
     if order.state is not OrderState.RELEASING:
         return Refused(f"the order is {order.state.value}")
     return replace(_to(order, OrderState.RELEASED, stamp, None), charged=charged)
+
+
+def refused(order: Order, stamp: Stamp) -> Order | Refused:
+    """A SETTLING or RELEASING order that Stripe refused to finish, to be tried again later.
+
+    Nothing became of the order itself, so ``changed_at_ms`` stays.
+    """
+    if order.state not in (OrderState.SETTLING, OrderState.RELEASING):
+        return Refused(f"the order is {order.state.value}")
+    return replace(
+        _written(order, stamp),
+        changed_at_ms=order.changed_at_ms,
+        due_at_ms=stamp.at_ms + AFTER_REFUSAL_MS,
+        refusals=order.refusals + 1,
+    )
+
+
+def rebuild(order: Order, intent: Intent, stamp: Stamp) -> Order | Refused:
+    """The order as the settle left it that this ledger has lost, by what Stripe says of its charge.
+
+    For an order that is not stored yet, and RELEASING → SETTLED for one that a restored ledger
+    still had as it was before its claim.
+    """
+    if order.state not in (OrderState.OPEN, OrderState.RELEASING):
+        return Refused(f"the order is {order.state.value}")
+    charged = settled_charge(intent, order.currency)
+    return replace(
+        _written(order, stamp),
+        state=OrderState.SETTLED,
+        due_at_ms=None,
+        pulsed=intent.pulsed,
+        pulses=intent.pulses,
+        charged=charged,
+        refunded=max(0, charged - intent.charged),
+        disputed=intent.disputed,
+        rebuilt=True,
+        reason="rebuilt from what Stripe charged",
+    )
 
 
 def report_unsettled(order: Order, stamp: Stamp, schedule: Schedule) -> Order | Refused:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from cloud.core.money import part
+
 HOLD_SECONDS = 7 * 24 * 3600  # how long a card's bank keeps a hold, unless Stripe says otherwise
 
 
@@ -13,6 +15,7 @@ class Money(Enum):
 
     HELD = "held"
     CHARGED = "charged"
+    CAPTURED = "captured"
     NOT_THERE = "not there"
 
 
@@ -21,7 +24,9 @@ class Payment:
     """A Checkout Session with its PaymentIntent, as far as the ledger cares.
 
     ``price_id`` and ``quantity`` are of the only line item; a session with several has neither.
-    ``hold_until`` is 0 where Stripe does not say.
+    ``hold_until`` is 0 where Stripe does not say. ``manual`` tells a payment that is captured by a
+    call of ours from one that was charged at once; ``pulsed`` of ``pulses`` is what a settle of
+    ours wrote beside it, 0 of 0 if none did.
     """
 
     session_id: str
@@ -36,6 +41,9 @@ class Payment:
     price_id: str
     quantity: int
     hold_until: float
+    manual: bool = False
+    pulsed: int = 0
+    pulses: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,8 @@ class Undelivered:
 class Intent:
     """A PaymentIntent: what was asked for, what was received, and what went back of that.
 
-    ``disputed`` says that the player's bank has taken the money back, or wants to.
+    ``disputed`` says that the player's bank has taken the money back, or wants to. ``pulsed`` of
+    ``pulses`` is what a settle of ours wrote beside it, 0 of 0 if none did.
     """
 
     intent_id: str
@@ -69,11 +78,18 @@ class Intent:
     received: int
     refunded: int
     disputed: bool = False
+    pulsed: int = 0
+    pulses: int = 0
 
     @property
     def over(self) -> bool:
         """Whether its hold is gone: captured, cancelled, or run out."""
         return self.status in ("succeeded", "canceled")
+
+    @property
+    def settled(self) -> bool:
+        """Whether it was charged for pulses that a cabinet reported."""
+        return self.status == "succeeded" and self.pulses > 0
 
     @property
     def charged(self) -> int:
@@ -86,6 +102,14 @@ class Intent:
         return max(0, min(self.received, self.amount - self.refunded))
 
 
+def settled_charge(intent: Intent, currency: str) -> int:
+    """What a settle charged, by Stripe alone: for money that was charged at once the part that
+    went back with the settle is no refund by people."""
+    if not intent.pulses:
+        return intent.received
+    return min(intent.received, part(intent.amount, intent.pulsed, intent.pulses, currency))
+
+
 def money_of(payment: Payment) -> Money:
     """Where the money of a session is.
 
@@ -95,6 +119,8 @@ def money_of(payment: Payment) -> Money:
         return Money.NOT_THERE
     if payment.intent_status == "requires_capture":
         return Money.HELD
+    if payment.intent_status == "succeeded" and payment.manual:
+        return Money.CAPTURED
     if payment.payment_status == "paid" and payment.intent_status == "succeeded":
         return Money.CHARGED
     return Money.NOT_THERE

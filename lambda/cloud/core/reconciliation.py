@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from cloud.core.orders import FINISHED, Order, OrderState
-from cloud.core.payments import Intent
+from cloud.core.payments import Intent, Payment, settled_charge
 
 
 class Repair(Enum):
@@ -79,6 +79,31 @@ def against_stripe(order: Order, intent: Intent) -> Finding | None:
     return None
 
 
+def not_stored(payment: Payment, intent: Intent | None, machine_id: str) -> Finding | None:
+    """A payment that the ledger has no order for. ``intent`` is ``None`` while it is held."""
+
+    def finding(amount: int, reason: str, todo: str) -> Finding:
+        return Finding(
+            payment.session_id, machine_id, amount, payment.currency, reason, todo, Repair.STORE
+        )
+
+    if intent and (intent.settled or payment.manual):
+        given = f"{intent.pulsed} of {intent.pulses} pulses" if intent.pulses else "a settle"
+        return finding(
+            settled_charge(intent, payment.currency),
+            f"the player was charged for {given}, and the ledger has no order: it has lost it, "
+            "as after a restored backup",
+            "--fix stores it as settled; no money moves",
+        )
+    if intent and not intent.charged:
+        return None
+    return finding(
+        intent.charged if intent else payment.amount,
+        "the player paid, and the ledger has no order: its event never came",
+        "--fix stores it and gives the money back; then look at Stripe's webhooks",
+    )
+
+
 def unknown_to_stripe(order: Order, reason: str) -> Finding:
     """An order whose PaymentIntent Stripe does not show."""
     return Finding(
@@ -139,6 +164,8 @@ def against_journal(order: Order | None, row: Mapping[str, str], machine_id: str
             )
         return None
     charged = int(row["charged"])
+    if order.rebuilt and not order.pulses:
+        return None  # nobody but the journal knows the pulses
     known = order.pulsed if order.state is not OrderState.RELEASED else order.given_away
     if charged != known:
         return finding(

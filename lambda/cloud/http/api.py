@@ -248,7 +248,7 @@ def _offer(link: PaymentLink) -> dict[str, Any]:
 def _link_state(link: PaymentLink | None) -> dict[str, str]:
     if link is None:
         return {"state": "none", "url": ""}
-    return {"state": "active" if link.wanted else "off", "url": link.url}
+    return {"state": "active" if link.payable else "off", "url": link.url}
 
 
 def _open_order(order: Order) -> dict[str, Any]:

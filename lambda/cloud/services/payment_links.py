@@ -1,13 +1,19 @@
-"""The cabinets' Payment Links: one for each cabinet and price list, made once, used again."""
+"""The cabinets' Payment Links: one for each cabinet and price list, made once, used again.
+
+What is wanted of a link is written before Stripe is asked, and that it is so after Stripe answered.
+Where the answer was lost the link is due, and the sweep asks again.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from collections.abc import Sequence
 
 from cloud.adapters.stripe_gateway import Gateway, StripeRefused, StripeUnavailable
 from cloud.core import cabinets
-from cloud.core.cabinets import Cabinet, PaymentLink, Presence
+from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
 from cloud.core.stamps import Stamp
 from cloud.services.clock import Clock
 from cloud.stores.base import Ledger
@@ -16,6 +22,11 @@ log = logging.getLogger(__name__)
 
 # Longer than a call may take (API Gateway ends it after 30 s), and than an index may be behind.
 SWITCHING_MS = 40_000
+# A little less than the time between two heartbeats: each asks once, however many come between.
+CHECK_MS = 240_000
+# Open sessions that one call ends. Anybody can open as many as they like: the sweep ends the rest.
+EXPIRE_AT_ONCE = 20
+TRIES = 3
 
 
 class UnknownPrice(Exception):
@@ -25,48 +36,60 @@ class UnknownPrice(Exception):
 class PaymentLinks:
     """Gets, makes, switches on and switches off the links of cabinets."""
 
-    def __init__(self, ledger: Ledger, stripe: Gateway, public_url: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        stripe: Gateway,
+        public_url: str,
+        methods: Sequence[str],
+        clock: Clock,
+    ) -> None:
         self._ledger = ledger
         self._stripe = stripe
         self._receipt = f"{public_url}/receipt?session_id={{CHECKOUT_SESSION_ID}}"
+        self._methods = tuple(methods)
         self._clock = clock
 
     def get(self, cabinet: Cabinet, price_id: str = "", quantity: int = 1) -> PaymentLink:
         """The link that sells the cabinet's price list now, switched on; made if there is none."""
         quantity = min(quantity, cabinet.prices.most)
         links = self._links_of(cabinet.machine_id)
-        link = self._usable(cabinet, quantity, links)
-        if link is None or not link.wanted:
-            self._let_sweep_look(cabinet.machine_id)
-        link = link or self._make(cabinet, quantity, links)
+        link = self._usable(cabinet, quantity, links) or self._make(cabinet, quantity, links)
         if price_id and price_id != link.price_id:
             raise UnknownPrice(
                 f"price {price_id} is not on the price list of {cabinet.machine_id}: "
                 f"leave price_id out, or ask for {link.price_id}"
             )
-        self._retire(cabinet, links)
-        return self._switch(link, active=True)
+        try:
+            self._retire(cabinet, links)
+        except (StripeUnavailable, StripeRefused) as error:
+            # It is written down that they are to go off, and the sweep asks again.
+            log.warning("an old link of %s stays on: %s", cabinet.machine_id, error)
+        return link
 
     def current(self, cabinet: Cabinet) -> PaymentLink | None:
         """The link that the ledger holds for the price list of now, without asking Stripe."""
-        return _current(cabinet, self._links_of(cabinet.machine_id))
+        return self._current(cabinet, self._links_of(cabinet.machine_id))
 
     def follow(self, cabinet: Cabinet, healthy: bool) -> PaymentLink | None:
-        """Switches the link on or off as a heartbeat has it, if the cabinet has one; returns it."""
+        """Switches the link on or off as a heartbeat has it, and looks now and then whether Stripe
+        still has it on; returns the link, or ``None`` if a new one has to be made."""
         links = self._links_of(cabinet.machine_id)
-        link = _current(cabinet, links)
+        link = self._current(cabinet, links)
         if link is None:
             return None
         try:
             self._retire(cabinet, links)
             if healthy:
-                return self._switch(link, active=True)
+                link = self._checked(self._switch(link, active=True))
+                return None if link.withdrawn else link
             if not self._switch_off(links):
                 return link
         except (StripeUnavailable, StripeRefused) as error:
             # The heartbeat itself is stored, and the next one tries again.
             log.warning("the link of %s could not be switched: %s", cabinet.machine_id, error)
-        return self._ledger.link(link.link_id)
+        found = self._ledger.link(link.link_id)
+        return None if found and found.withdrawn else found
 
     def switch_off(self, machine_id: str) -> bool:
         """Switches every link of a cabinet off; returns whether one was on."""
@@ -75,6 +98,14 @@ class PaymentLinks:
     def retire(self, cabinet: Cabinet) -> None:
         """Switches off the links of price lists that the cabinet no longer has."""
         self._retire(cabinet, self._links_of(cabinet.machine_id))
+
+    def finish(self, link_id: str) -> bool:
+        """Asks Stripe for what is wanted of a link, if that is due; returns whether it was."""
+        link = self._ledger.link(link_id)
+        if link is None or link.due_at_ms is None or link.due_at_ms > self._clock.now_ms():
+            return False
+        self._ask(link)
+        return True
 
     def let_sweep_look_now(self, machine_id: str) -> None:
         """Lets the next sweep look whether the cabinet's links must be switched off.
@@ -111,54 +142,191 @@ class PaymentLinks:
         return [link for link in links if link]
 
     def _switch(self, link: PaymentLink, active: bool) -> PaymentLink:
-        """Asks Stripe to let the link be paid, or not, if that is not what it is already.
-
-        What was asked is stored after Stripe took it: after a crash in between it is asked again.
-        """
-        if link.wanted == active:
+        """Writes down what is wanted and asks Stripe for it, if it is not so already."""
+        if link.wanted == active and link.settled:
             return link
-        self._stripe.switch_link(link.link_id, active)
-        switched = cabinets.switch(link, active, self._clock.stamp())
-        log.info("link %s of %s: active=%s", link.link_id, link.machine_id, active)
-        if self._ledger.replace(link, switched):
-            return switched
-        return self._ledger.link(link.link_id) or switched
+        stamp = self._clock.stamp()
+        wanted = cabinets.want(link, active, stamp.at_ms + SWITCHING_MS, stamp)
+        if not self._ledger.replace(link, wanted):
+            # Somebody else wants something of it at this moment, and asks Stripe.
+            return self._ledger.link(link.link_id) or link
+        # Another call may still be asking for the opposite, and reach Stripe after this one.
+        return self._ask(wanted, again=not link.settled)
+
+    def _ask(self, link: PaymentLink, again: bool = False) -> PaymentLink:
+        """Asks Stripe for what is wanted of a link and writes down that it is so.
+
+        What is off has no open checkout page left, or is due again until none is.
+        """
+        for _ in range(TRIES):
+            try:
+                self._stripe.switch_link(link.link_id, link.wanted)
+            except StripeRefused as refusal:
+                if refusal.status == 404:
+                    return self._not_known(link)
+                self._report(link, "refused", f"Stripe refuses to switch its link: {refusal}")
+                raise
+            left = not link.wanted and self._expire_sessions(link)
+            log.info("link %s of %s: active=%s", link.link_id, link.machine_id, link.wanted)
+            stamp = self._clock.stamp()
+            due_at_ms = stamp.at_ms + SWITCHING_MS if again else stamp.at_ms if left else None
+            done = cabinets.switched(link, due_at_ms, stamp)
+            if self._ledger.replace(link, done):
+                return done
+            newer = self._ledger.link(link.link_id)
+            if newer is None or newer.wanted == link.wanted:
+                return newer or done
+            # The opposite was wanted in between, and Stripe may have heard of it before this.
+            link, again = newer, True
+        return link
+
+    def _expire_sessions(self, link: PaymentLink) -> bool:
+        """Ends checkout pages of a link that is off; returns whether some may be left."""
+        try:
+            return self._stripe.expire_sessions(link.link_id, EXPIRE_AT_ONCE)
+        except StripeUnavailable as error:
+            log.warning("checkout pages of link %s stay open: %s", link.link_id, error)
+        except StripeRefused as refusal:
+            self._report(
+                link,
+                "sessions",
+                "open checkout pages of a link that is off can still be paid: Stripe refuses to "
+                f"end them: {refusal}",
+            )
+        return True
 
     def _switch_off(self, links: Sequence[PaymentLink]) -> bool:
-        on = [link for link in links if link.wanted and not link.withdrawn]
+        on = [link for link in links if link.wanted or not link.settled]
         for link in on:
             self._switch(link, active=False)
         return bool(on)
 
     def _retire(self, cabinet: Cabinet, links: Sequence[PaymentLink]) -> None:
-        self._switch_off([link for link in links if link.prices != cabinet.prices])
+        made_with = self._made_with(cabinet)
+        self._switch_off([link for link in links if link.made_with != made_with])
+
+    def _current(self, cabinet: Cabinet, links: Sequence[PaymentLink]) -> PaymentLink | None:
+        made_with = self._made_with(cabinet)
+        return next(
+            (link for link in links if link.made_with == made_with and not link.withdrawn), None
+        )
 
     def _usable(
         self, cabinet: Cabinet, quantity: int, links: Sequence[PaymentLink]
     ) -> PaymentLink | None:
+        """A link of the price list of now that Stripe has on, or switched on at this moment."""
+        made_with = self._made_with(cabinet)
         for link in links:
-            if link.prices != cabinet.prices or link.quantity != quantity or link.withdrawn:
+            if link.made_with != made_with or link.quantity != quantity or link.withdrawn:
                 continue
-            if link.wanted and not self._stripe.link_is_active(link.link_id):
-                # Switched off in Stripe's dashboard: the operator withdrew it.
-                self._ledger.replace(link, cabinets.withdraw(link, self._clock.stamp()))
-                log.warning("link %s of %s was withdrawn", link.link_id, cabinet.machine_id)
-                continue
-            return link
+            if link.wanted and link.settled:
+                link = self._looked_at(link)
+            else:
+                self._let_sweep_look(cabinet.machine_id)
+                link = self._switch(link, active=True)
+            if not link.withdrawn:
+                return link
         return None
 
+    def _checked(self, link: PaymentLink) -> PaymentLink:
+        """The link, looked at if that was a while ago."""
+        if link.withdrawn or self._clock.now_ms() - link.checked_at_ms < CHECK_MS:
+            return link
+        looked_at = self._looked_at(link)
+        if not looked_at.withdrawn:
+            self._ledger.replace(link, cabinets.checked(link, self._clock.stamp()))
+        return looked_at
+
+    def _looked_at(self, link: PaymentLink) -> PaymentLink:
+        """The link, withdrawn if Stripe does not have it on although it should."""
+        try:
+            if self._stripe.link_is_active(link.link_id):
+                return link
+        except StripeRefused as refusal:
+            if refusal.status != 404:
+                raise
+            return self._not_known(link)
+        # Switched off in Stripe's dashboard. Its open checkout pages are ended by the sweep.
+        log.warning("link %s of %s was withdrawn", link.link_id, link.machine_id)
+        stamp = self._clock.stamp()
+        withdrawn = cabinets.withdraw(link, stamp.at_ms, stamp)
+        self._ledger.replace(link, withdrawn)
+        return withdrawn
+
+    def _not_known(self, link: PaymentLink) -> PaymentLink:
+        """The link, withdrawn because it is not of the Stripe account whose key this is."""
+        stamp = self._clock.stamp()
+        withdrawn = cabinets.withdraw(link, None, stamp)
+        self._ledger.replace(link, withdrawn)
+        if link.withdrawn:
+            return withdrawn
+        log.warning("Stripe does not know link %s of %s", link.link_id, link.machine_id)
+        self._report(
+            link,
+            "unknown",
+            "Stripe does not know the cabinet's payment link: the key is of another account, or "
+            "live where it was for tests; a new link is made, and the old one is not used again",
+        )
+        # With a key that was in use before, links that were unknown meanwhile are known again:
+        # they must not stay payable.
+        for other in self._links_of(link.machine_id):
+            if other.withdrawn and other.due_at_ms is None and other.link_id != link.link_id:
+                stamp = self._clock.stamp()
+                self._ledger.replace(other, cabinets.want(other, False, stamp.at_ms, stamp))
+        return withdrawn
+
+    def _report(self, link: PaymentLink, what: str, text: str) -> None:
+        stamp = self._clock.stamp()
+        self._ledger.insert(
+            Incident(
+                incident_id=f"{link.link_id}:{what}",
+                at_ms=stamp.at_ms,
+                text=text,
+                write_id=stamp.write_id,
+                machine_id=link.machine_id,
+            )
+        )
+
+    def _made_with(self, cabinet: Cabinet) -> str:
+        """Sixteen hex digits that change with anything that a link of the cabinet is made with."""
+        terms = [cabinet.name, cabinet.prices.fingerprint, self._receipt, self._methods]
+        return hashlib.sha256(json.dumps(terms).encode()).hexdigest()[:16]
+
     def _make(self, cabinet: Cabinet, quantity: int, links: Sequence[PaymentLink]) -> PaymentLink:
-        prices = cabinet.prices
+        self._let_sweep_look(cabinet.machine_id)
+        made_with = self._made_with(cabinet)
+        before = sum(link.made_with == made_with and link.quantity == quantity for link in links)
+        for number in range(before, before + TRIES):
+            link = self._create(cabinet, quantity, made_with, number)
+            if not link.withdrawn and not (link.wanted and link.settled):
+                link = self._switch(link, active=True)
+            # A repeated call gets the first answer, whatever has become of the link since: as in a
+            # ledger that was restored from before the link was made and switched off.
+            elif not link.withdrawn:
+                link = self._looked_at(link)
+            if not link.withdrawn:
+                return link
+        raise StripeUnavailable(f"no link for {cabinet.machine_id}: Stripe has all of them off")
+
+    def _create(self, cabinet: Cabinet, quantity: int, made_with: str, number: int) -> PaymentLink:
+        """A new link, or the one that a call with the same terms has made."""
         # Two at once, or one that the index does not list yet, have the same key and get the same
-        # link. Its number changes the key only when an earlier link of the same prices was
-        # withdrawn.
-        before = sum(link.prices == prices and link.quantity == quantity for link in links)
-        key = f"link:{cabinet.machine_id}:{prices.fingerprint}:{quantity}:{before}"
+        # link. Its number changes the key only when an earlier link of the same terms was
+        # withdrawn; the installation keeps two ledgers on one Stripe account apart.
+        installation = self._ledger.installation(self._clock.stamp().write_id)
+        key = f"link:{installation}:{cabinet.machine_id}:{made_with}:{quantity}:{number}"
+        prices = cabinet.prices
         price_id = self._stripe.create_price(
             f"One play, {cabinet.name}", prices.amount, prices.currency, f"{key}:price"
         )
         link_id, url = self._stripe.create_link(
-            cabinet.machine_id, price_id, quantity, prices.most, self._receipt, key
+            cabinet.machine_id,
+            price_id,
+            quantity,
+            prices.most,
+            self._receipt,
+            self._methods,
+            f"{key}:{price_id}",
         )
         stamp = self._clock.stamp()
         link = PaymentLink(
@@ -170,14 +338,10 @@ class PaymentLinks:
             prices,
             created_at_ms=stamp.at_ms,
             write_id=stamp.write_id,
+            made_with=made_with,
+            checked_at_ms=stamp.at_ms,
         )
         if self._ledger.insert(link):
             log.info("new link %s for %s", link_id, cabinet.machine_id)
             return link
         return self._ledger.link(link_id) or link
-
-
-def _current(cabinet: Cabinet, links: Sequence[PaymentLink]) -> PaymentLink | None:
-    return next(
-        (link for link in links if link.prices == cabinet.prices and not link.withdrawn), None
-    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from cloud.adapters.stripe_gateway import Gateway, StripeRefused
 from cloud.core import money, orders, reconciliation
 from cloud.core.orders import Refused
-from cloud.core.payments import Completed, Undelivered
+from cloud.core.payments import Completed, Money, Undelivered, money_of
 from cloud.core.reconciliation import Finding, Repair
 from cloud.core.stamps import to_ms
 from cloud.services.clock import Clock
@@ -136,17 +136,13 @@ class Reconciliation:
             link = self._ledger.link(session.link_id)
             if link is None or self._ledger.order(session.session_id):
                 continue
-            self._lost[session.session_id] = session
             payment = self._stripe.payment(session.session_id)
-            findings.append(
-                Finding(
-                    session.session_id,
-                    link.machine_id,
-                    payment.amount,
-                    payment.currency,
-                    "the player paid, and the ledger has no order: its event never came",
-                    "--fix stores it and gives the money back; then look at Stripe's webhooks",
-                    Repair.STORE,
-                )
-            )
+            found = money_of(payment)
+            if found is Money.NOT_THERE:
+                continue  # given back already, or never there
+            self._lost[session.session_id] = session
+            intent = None if found is Money.HELD else self._stripe.intent(payment.intent_id)
+            finding = reconciliation.not_stored(payment, intent, link.machine_id)
+            if finding:
+                findings.append(finding)
         return findings

@@ -10,13 +10,23 @@ from __future__ import annotations
 import logging
 
 from cloud.adapters.stripe_gateway import Gateway, StripeRefused, StripeUnavailable
-from cloud.core import orders
+from cloud.core import money, orders
 from cloud.core.cabinets import Incident
 from cloud.core.orders import Order, OrderState, Refused
+from cloud.core.payments import Intent
+from cloud.core.stamps import Stamp
 from cloud.services.clock import Clock
 from cloud.stores.base import Ledger
 
 log = logging.getLogger(__name__)
+
+
+class _SettledBefore(Exception):
+    """The order is being released, and Stripe shows a charge for pulses: it was settled once."""
+
+    def __init__(self, intent: Intent) -> None:
+        super().__init__()
+        self.intent = intent
 
 
 class Settlement:
@@ -30,7 +40,8 @@ class Settlement:
     def finish(self, order: Order) -> Order:
         """Takes a SETTLING or RELEASING order to its end, if Stripe lets it; returns what it is.
 
-        An order that Stripe could not be asked about comes back as it was, for the next sweep.
+        An order that Stripe could not be asked about comes back as it was, for the next sweep; one
+        that Stripe refuses to finish is told to the operator at once, and tried again each hour.
         """
         if order.state not in (OrderState.SETTLING, OrderState.RELEASING):
             return order
@@ -40,6 +51,10 @@ class Settlement:
         except StripeUnavailable as error:
             log.warning("order %s stays %s: %s", order.order_id, order.state.value, error)
             return order
+        except StripeRefused as refusal:
+            return self._refused(order, due, refusal)
+        except _SettledBefore as found:
+            return self._rebuild(order, found.intent)
         arrow = orders.settled if order.state is OrderState.SETTLING else orders.released
         done = arrow(order, charged, self._clock.stamp())
         if isinstance(done, Refused) or not self._ledger.replace(order, done):
@@ -56,7 +71,7 @@ class Settlement:
         if intent.over:
             return self._refund(order, order.charged, key)
         if order.charged:
-            self._stripe.capture(order.intent_id, order.charged, key)
+            self._stripe.capture(order.intent_id, order.charged, order.pulsed, order.pulses, key)
         else:
             self._stripe.cancel(order.intent_id, key)
         return order.charged
@@ -64,12 +79,15 @@ class Settlement:
     def _charge(self, order: Order, due: int) -> int:
         """Makes the player's charge ``due``; returns what it is, which may be less or more."""
         arrow = "settle" if order.state is OrderState.SETTLING else "release"
-        key = f"{order.order_id}:{arrow}"
+        # Stripe repeats the answer to a key for a day, a refusal too: the next try has its own.
+        key = f"{order.order_id}:{arrow}" + (f":{order.refusals}" if order.refusals else "")
         try:
             if not order.held:
+                if due:
+                    self._stripe.note_pulses(order.intent_id, order.pulsed, order.pulses)
                 return self._refund(order, due, key)
             if due:
-                self._stripe.capture(order.intent_id, due, key)
+                self._stripe.capture(order.intent_id, due, order.pulsed, order.pulses, key)
             else:
                 self._stripe.cancel(order.intent_id, key)
             return due
@@ -92,11 +110,13 @@ class Settlement:
         if refusal.code == "amount_too_small":
             self._stripe.cancel(order.intent_id, f"{key}:too-small")
             return 0
-        raise StripeUnavailable(f"Stripe refused: {refusal}") from refusal
+        raise refusal
 
     def _refund(self, order: Order, due: int, key: str) -> int:
         """Gives back what was charged above ``due``; looks first, since refunds add up."""
         intent = self._stripe.intent(order.intent_id)
+        if order.state is OrderState.RELEASING and intent.settled:
+            raise _SettledBefore(intent)
         if intent.charged <= due:
             return intent.charged
         try:
@@ -105,23 +125,88 @@ class Settlement:
             self._stripe.refund(
                 order.intent_id, intent.charged - due, f"{key}:refund:{intent.refunded}"
             )
-        except StripeRefused as refusal:
+        except StripeRefused:
             intent = self._stripe.intent(order.intent_id)
             if intent.charged > due:
-                raise StripeUnavailable(f"Stripe refused a refund: {refusal}") from refusal
+                raise
             return intent.charged
         return due
 
+    def _refused(self, order: Order, due: int, refusal: StripeRefused) -> Order:
+        """Tells the operator of money that Stripe does not move, and lets the sweep try later."""
+        log.error("Stripe refuses to finish %s: %s", order.order_id, refusal)
+        if due:
+            what = (
+                f"the machine gave {order.pulsed} of {order.pulses} pulses, and "
+                f"{money.text(due, order.currency)} could not be charged"
+            )
+        else:
+            what = f"{money.text(order.amount, order.currency)} could not be given back"
+        code = f" ({refusal.code})" if refusal.code else ""
+        until = " until the hold runs out" if order.held else ""
+        self._tell(
+            order,
+            "refused",
+            f"{what}: Stripe refused{code}: {refusal}; it is tried again each hour{until}",
+        )
+        later = orders.refused(order, self._clock.stamp())
+        if isinstance(later, Refused) or not self._ledger.replace(order, later):
+            return self._ledger.order(order.order_id) or order
+        return later
+
+    def _rebuild(self, order: Order, intent: Intent) -> Order:
+        """Stores what a settle left that this ledger has lost; no money moves."""
+        rebuilt = orders.rebuild(order, intent, self._clock.stamp())
+        if isinstance(rebuilt, Refused) or not self._ledger.replace(order, rebuilt):
+            return self._ledger.order(order.order_id) or order
+        report_rebuilt(self._ledger, rebuilt, self._clock.stamp())
+        return rebuilt
+
     def _report(self, order: Order, due: int) -> None:
+        why = (
+            "Stripe refused it until the hold ran out"
+            if order.refusals and order.charged < due
+            else "the payment was changed outside of the kiosk"
+        )
+        self._tell(
+            order,
+            "charged",
+            f"{order.pulsed} of {order.pulses} pulses were made, "
+            f"{money.text(due, order.currency)} was due and "
+            f"{money.text(order.charged, order.currency)} was charged: {why}",
+        )
+
+    def _tell(self, order: Order, what: str, text: str) -> None:
         stamp = self._clock.stamp()
         self._ledger.insert(
             Incident(
-                incident_id=f"{order.order_id}:charged",
+                incident_id=f"{order.order_id}:{what}",
                 at_ms=stamp.at_ms,
-                text=f"{order.pulsed} of {order.pulses} pulses were made, {due} was due and "
-                f"{order.charged} was charged: the payment was changed outside of the kiosk",
+                text=text,
                 write_id=stamp.write_id,
                 machine_id=order.machine_id,
                 order_id=order.order_id,
             )
         )
+
+
+def report_rebuilt(ledger: Ledger, order: Order, stamp: Stamp) -> None:
+    """Tells the operator of an order that is known from Stripe's books alone."""
+    charged = money.text(order.charged, order.currency)
+    given = (
+        f"{order.pulsed} of {order.pulses} pulses"
+        if order.pulses
+        else "an unknown number of pulses: if the cabinet's journal has none, refund it in "
+        "Stripe's dashboard"
+    )
+    ledger.insert(
+        Incident(
+            incident_id=f"{order.order_id}:rebuilt",
+            at_ms=stamp.at_ms,
+            text=f"the ledger had lost this order, as after a restored backup: stored as settled, "
+            f"{charged} charged for {given}",
+            write_id=stamp.write_id,
+            machine_id=order.machine_id,
+            order_id=order.order_id,
+        )
+    )

@@ -21,13 +21,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Swept:
-    """How many orders and links one round did something for."""
+    """How many orders and links one round did something for; ``switched_off`` counts cabinets,
+    ``links`` what was left of an earlier try to switch one."""
 
     published: int = 0
     released: int = 0
     finished: int = 0
     unsettled: int = 0
     switched_off: int = 0
+    links: int = 0
 
 
 class Sweep:
@@ -74,6 +76,11 @@ class Sweep:
                 done["switched_off"] += self._cabinet(machine_id)
             except (StripeUnavailable, StripeRefused, LedgerUnavailable) as error:
                 log.warning("the link of %s stays on: %s", machine_id, error)
+        for link_id in self._ledger.lagging_due_link_ids(now_ms):
+            try:
+                done["links"] += self._links.finish(link_id)
+            except (StripeUnavailable, StripeRefused, LedgerUnavailable) as error:
+                log.warning("link %s waits for the next sweep: %s", link_id, error)
         swept = Swept(**done)
         if swept != Swept():
             log.info("swept: %s", ", ".join(f"{n} {name}" for name, n in done.items() if n))

@@ -66,6 +66,10 @@ class Ledger(Protocol):
     def see(self, presence: Presence) -> WriteResult:
         """Keeps a heartbeat in the place of the one before, unless a newer one is stored."""
 
+    def installation(self, new_id: str) -> str:
+        """The id of this ledger, for ever: ``new_id`` if it has none yet. Two installations on one
+        Stripe account are told apart by it."""
+
     def order(self, order_id: str) -> Order | None:
         """One order; consistent."""
 
@@ -84,6 +88,9 @@ class Ledger(Protocol):
     def lagging_due_cabinet_ids(self, now_ms: int) -> Iterator[str]:
         """Cabinets whose presence has ``due_at_ms`` at ``now_ms`` or before, the longest due
         first."""
+
+    def lagging_due_link_ids(self, now_ms: int) -> Iterator[str]:
+        """Links with ``due_at_ms`` at ``now_ms`` or before, the longest due first."""
 
     def lagging_unfinished_ids(self, machine_id: str) -> Iterator[str]:
         """A cabinet's orders that are neither settled nor released, oldest payment first."""

@@ -23,6 +23,9 @@ from cloud.stores.base import Item, LedgerUnavailable, Replaceable, WriteResult
 SCHEMA_VERSION = 2
 PAGE = 200  # rows that a list reads at a time
 
+# In the document and no column, so that files and programs from before it go on together.
+LINK_DUE = "json_extract(body, '$.due_at_ms')"
+
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS orders (
@@ -44,6 +47,9 @@ CREATE TABLE IF NOT EXISTS links (
     id TEXT PRIMARY KEY, machine_id TEXT NOT NULL, created_at_ms INTEGER NOT NULL,
     version INTEGER NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS links_by_cabinet ON links (machine_id, created_at_ms DESC, id DESC);
+CREATE INDEX IF NOT EXISTS links_due ON links ({LINK_DUE}, id) WHERE {LINK_DUE} IS NOT NULL;
+CREATE TABLE IF NOT EXISTS installation (
+    one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS incidents (
     id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS incidents_by_time ON incidents (at_ms, id);
@@ -142,6 +148,10 @@ class SqliteLedger:
         )
         return WriteResult.WRITTEN if written else self._not_written(presence)
 
+    def installation(self, new_id: str) -> str:
+        self._write("INSERT OR IGNORE INTO installation (one, id) VALUES (1, ?)", (new_id,))
+        return str(self._read("SELECT id FROM installation", ())[0][0])
+
     def order(self, order_id: str) -> Order | None:
         return self._item(Order, order_id)
 
@@ -159,6 +169,9 @@ class SqliteLedger:
 
     def lagging_due_cabinet_ids(self, now_ms: int) -> Iterator[str]:
         return self._ids("presences", "due_at_ms", "due_at_ms<=?", (now_ms,))
+
+    def lagging_due_link_ids(self, now_ms: int) -> Iterator[str]:
+        return self._ids("links", LINK_DUE, f"{LINK_DUE}<=?", (now_ms,))
 
     def lagging_unfinished_ids(self, machine_id: str) -> Iterator[str]:
         # By name: the planner prefers the index of all orders, and would read every old one.

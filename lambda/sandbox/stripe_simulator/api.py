@@ -120,10 +120,11 @@ class _Api:
             failure = failures.take(call.endpoint.method, call.path)
             if failure and failure.kind == "hang":
                 failures.wait(failure)
-            if failure and failure.kind != "timeout":
+            if failure and failure.kind in ("error", "hang"):
                 raise _api_error()
-            result = self._replay(call) or self._execute(call)
-        if failure:
+            declined = failure is not None and failure.kind == "decline"
+            result = self._replay(call) or self._execute(call, declined)
+        if failure and failure.kind == "timeout":
             failures.wait(failure)
         return result
 
@@ -170,9 +171,11 @@ class _Api:
             )
         return _Result(stored.status, stored.body, stored.request_id)
 
-    def _execute(self, call: _Call) -> _Result:
+    def _execute(self, call: _Call, declined: bool) -> _Result:
         params = parse(call.endpoint.parameters, call.raw)
         try:
+            if declined:
+                raise _card_declined()
             with self._begin(call) as context:
                 document = call.endpoint.handler(context, params, **call.ids)
                 expanded = expand(context.transaction, document, params.expand, context.public_url)
@@ -211,6 +214,16 @@ def _parameters(request: Request) -> dict[str, Any]:
 
 def _json(document: Document) -> str:
     return json.dumps(document, indent=2)
+
+
+def _card_declined() -> StripeError:
+    return StripeError(
+        "Your card was declined.",
+        status=402,
+        type="card_error",
+        code="card_declined",
+        decline_code="generic_decline",
+    )
 
 
 def _api_error() -> StripeError:

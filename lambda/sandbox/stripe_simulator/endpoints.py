@@ -140,6 +140,7 @@ ENDPOINTS: list[Endpoint] = [
     ),
     Endpoint("POST", f"{_SESSIONS}/<id>/expire", p.Expandable, _expire),
     *_resource("payment_intent", _INTENTS, "intent", p.CreatedListing),
+    Endpoint("POST", f"{_INTENTS}/<id>", p.IntentUpdate, partial(_write, payments.update_intent)),
     Endpoint("POST", f"{_INTENTS}/<id>/capture", p.Capture, partial(_write, payments.capture)),
     Endpoint("POST", f"{_INTENTS}/<id>/cancel", p.Cancel, partial(_write, payments.cancel)),
     *_resource("refund", "/v1/refunds", "id", p.PaymentList, (p.RefundCreate, payments.refund)),

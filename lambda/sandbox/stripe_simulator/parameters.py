@@ -242,6 +242,10 @@ class SessionList(CreatedListing):
     status: Literal["complete", "expired", "open"] | None = None
 
 
+class IntentUpdate(Expandable):
+    metadata: Metadata | Cleared | None = None
+
+
 class Capture(Expandable):
     amount_to_capture: Positive | None = None
     metadata: Metadata | Cleared | None = None

@@ -14,7 +14,7 @@ from sandbox.stripe_simulator.catalogue import merged, with_quantity
 from sandbox.stripe_simulator.context import Context
 from sandbox.stripe_simulator.errors import Document, StripeError, unexpected_state
 from sandbox.stripe_simulator.ids import new_id
-from sandbox.stripe_simulator.parameters import Cancel, Capture, RefundCreate
+from sandbox.stripe_simulator.parameters import Cancel, Capture, IntentUpdate, RefundCreate
 from sandbox.stripe_simulator.store import Page
 
 _CANCELABLE = (
@@ -80,6 +80,14 @@ def expire(context: Context, session: Document) -> Document:
         intent = context.find("payment_intent", session["payment_intent"], "payment_intent")
         _cancel(context, intent, "expired")
     return session
+
+
+def update_intent(context: Context, intent_id: str, params: IntentUpdate) -> Document:
+    """The PaymentIntent with other metadata; Stripe sends no event for that."""
+    intent = context.find("payment_intent", intent_id, "intent")
+    intent |= {"metadata": _metadata(intent, params.metadata)}
+    context.transaction.put(intent)
+    return intent
 
 
 def capture(context: Context, intent_id: str, params: Capture) -> Document:

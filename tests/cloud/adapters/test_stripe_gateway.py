@@ -10,6 +10,7 @@ import pytest
 from cloud.adapters.stripe_gateway import StripeGateway, StripeRefused, StripeUnavailable
 from cloud.core.payments import Money, money_of
 from sandbox.stripe_simulator import StripeSimulator, create_app
+from sandbox.stripe_simulator.checkout import SessionExpired
 from sandbox.stripe_simulator.failures import Failure
 from tests.plugins.stripe_description import Described
 from tests.sandbox.stripe_simulator.bench import KEY, served
@@ -25,7 +26,7 @@ class Shop:
         self.gateway = StripeGateway(KEY, url)
         self.price = self.gateway.create_price("One play, cab001", 100, "USD", "price-key")
         self.link, self.url = self.gateway.create_link(
-            "cab001", self.price, 1, 10, RECEIPT, "link-key"
+            "cab001", self.price, 1, 10, RECEIPT, ["card"], "link-key"
         )
 
     def pay(self, quantity: int = 3) -> str:
@@ -53,7 +54,7 @@ def test_a_link_holds_the_money_and_names_its_cabinet_in_both_places(shop: Shop)
 
 
 def test_the_same_key_makes_the_same_link(shop: Shop) -> None:
-    again = shop.gateway.create_link("cab001", shop.price, 1, 10, RECEIPT, "link-key")
+    again = shop.gateway.create_link("cab001", shop.price, 1, 10, RECEIPT, ["card"], "link-key")
     assert again == (shop.link, shop.url)
 
 
@@ -64,11 +65,50 @@ def test_a_link_is_switched_off_and_on(shop: Shop) -> None:
     assert shop.gateway.link_is_active(shop.link)
 
 
+def test_the_open_sessions_of_a_link_end_and_nobody_pays_them(shop: Shop) -> None:
+    open_, paid = shop.simulator.checkout.open_session(shop.link), shop.pay()
+    for _ in range(4):
+        shop.simulator.checkout.open_session(shop.link)
+    shop.gateway.switch_link(shop.link, active=False)
+    assert shop.gateway.expire_sessions(shop.link, 3)
+    assert not shop.gateway.expire_sessions(shop.link, 3)
+    assert not shop.gateway.expire_sessions(shop.link, 3)
+    with pytest.raises(SessionExpired):
+        shop.simulator.checkout.pay(open_.id, "4242424242424242")
+    assert money_of(shop.gateway.payment(paid)) is Money.HELD
+
+
+def test_a_session_that_is_paid_while_it_is_to_end_stops_no_other(shop: Shop) -> None:
+    open_ = [shop.simulator.checkout.open_session(shop.link).id for _ in range(3)]
+    expire = shop.gateway._client.v1.checkout.sessions.expire
+
+    def too_late(session_id: str) -> object:
+        if session_id == open_[1]:
+            shop.simulator.checkout.pay(session_id, "4242424242424242")
+        return expire(session_id)
+
+    shop.gateway._client.v1.checkout.sessions.expire = too_late  # type: ignore[method-assign,assignment]
+    assert not shop.gateway.expire_sessions(shop.link, 10)
+    ended = [shop.simulator.checkout.get(session_id).status for session_id in open_]
+    assert ended == ["expired", "complete", "expired"]
+
+
+def test_objects_of_another_account_are_refused_with_404(shop: Shop) -> None:
+    for ask in (
+        lambda: shop.gateway.link_is_active("plink_of_others"),
+        lambda: shop.gateway.switch_link("plink_of_others", active=False),
+        lambda: shop.gateway.intent("pi_of_others"),
+    ):
+        with pytest.raises(StripeRefused) as refusal:
+            ask()
+        assert refusal.value.status == 404
+
+
 @pytest.mark.parametrize("amount", [300, 200])
 def test_a_capture_charges_its_amount_once(shop: Shop, amount: int) -> None:
     intent_id = shop.gateway.payment(shop.pay()).intent_id
     for _ in range(2):
-        shop.gateway.capture(intent_id, amount, "order:settle")
+        shop.gateway.capture(intent_id, amount, 2, 3, "order:settle")
     intent = shop.gateway.intent(intent_id)
     assert (intent.status, intent.charged, intent.over) == ("succeeded", amount, True)
 
@@ -79,13 +119,13 @@ def test_a_cancel_charges_nothing(shop: Shop) -> None:
     intent = shop.gateway.intent(intent_id)
     assert (intent.status, intent.charged, intent.over) == ("canceled", 0, True)
     with pytest.raises(StripeRefused) as refusal:
-        shop.gateway.capture(intent_id, 300, "order:settle")
+        shop.gateway.capture(intent_id, 300, 3, 3, "order:settle")
     assert refusal.value.code == "payment_intent_unexpected_state"
 
 
 def test_a_refund_gives_back_once(shop: Shop) -> None:
     intent_id = shop.gateway.payment(shop.pay()).intent_id
-    shop.gateway.capture(intent_id, 300, "a")
+    shop.gateway.capture(intent_id, 300, 3, 3, "a")
     for _ in range(2):
         shop.gateway.refund(intent_id, 100, "b")
     assert shop.gateway.intent(intent_id).charged == 200
@@ -101,7 +141,7 @@ def test_a_broken_stripe_is_unavailable_and_not_refused(shop: Shop) -> None:
     intent_id = shop.gateway.payment(shop.pay()).intent_id
     shop.simulator.failures.add(Failure("error", "POST", "/v1/payment_intents", 5))
     with pytest.raises(StripeUnavailable):
-        shop.gateway.capture(intent_id, 300, "order:settle")
+        shop.gateway.capture(intent_id, 300, 3, 3, "order:settle")
     assert not shop.gateway.intent(intent_id).over
 
 
@@ -127,3 +167,30 @@ def test_completed_sessions_and_undelivered_events_are_listed(shop: Shop) -> Non
     assert not shop.gateway.intent(intent_id).disputed
     assert shop.gateway.session_of(intent_id) == paid[0]
     assert shop.gateway.session_of("pi_of_nobody") == ""
+
+
+def test_what_a_charge_was_for_is_written_beside_it_at_stripe(shop: Shop) -> None:
+    session_id = shop.pay()
+    before = shop.gateway.payment(session_id)
+    assert (before.manual, before.pulsed, before.pulses) == (True, 0, 0)
+    shop.gateway.note_pulses(before.intent_id, 1, 3)
+    shop.gateway.capture(before.intent_id, 200, 2, 3, "a")
+    after, intent = shop.gateway.payment(session_id), shop.gateway.intent(before.intent_id)
+    assert (after.pulsed, after.pulses) == (intent.pulsed, intent.pulses) == (2, 3)
+    assert after.machine_id == "cab001"
+    assert money_of(after) is Money.CAPTURED
+
+
+def test_a_capture_that_the_bank_refuses_is_refused_again_for_its_key_and_not_for_another(
+    shop: Shop,
+) -> None:
+    intent_id = shop.gateway.payment(shop.pay()).intent_id
+    capture = f"/v1/payment_intents/{intent_id}/capture"
+    shop.simulator.failures.add(Failure("decline", "POST", capture))
+    for _ in range(2):
+        with pytest.raises(StripeRefused) as refusal:
+            shop.gateway.capture(intent_id, 300, 3, 3, "order:settle")
+        assert (refusal.value.code, refusal.value.status) == ("card_declined", 402)
+        assert not shop.gateway.intent(intent_id).over
+    shop.gateway.capture(intent_id, 300, 3, 3, "order:settle:1")
+    assert shop.gateway.intent(intent_id).charged == 300

@@ -18,6 +18,7 @@ from cloud.core.orders import (
     Schedule,
     SettleRequest,
 )
+from cloud.core.payments import Intent
 from cloud.core.stamps import Stamp, to_ms
 
 OPEN = Order(
@@ -61,11 +62,16 @@ EACH = {
     OrderState.RELEASING: replace(OPEN, state=OrderState.RELEASING),
     OrderState.RELEASED: replace(OPEN, state=OrderState.RELEASED),
 }
+CHARGED = Intent("pi_1", "succeeded", 500, 250, 250, pulsed=3, pulses=6)
 Arrow = Callable[[Order], Order | Refused]
 LEADS_TO: dict[OrderState, Arrow] = {
     OrderState.CLAIMED: lambda o: claim(o, "cab001", "new", 1010.0),
     OrderState.SETTLING: lambda o: settle(o, o.claim_id or "c1", 3, 6, 1020.0),
-    OrderState.SETTLED: lambda o: orders.settled(o, 500, stamp(1030.0)),
+    OrderState.SETTLED: lambda o: (
+        orders.rebuild(o, CHARGED, stamp(1030.0))
+        if o.state is OrderState.RELEASING
+        else orders.settled(o, 500, stamp(1030.0))
+    ),
     OrderState.RELEASED: lambda o: orders.released(o, 0, stamp(1030.0)),
 }
 
@@ -203,3 +209,16 @@ def test_what_is_due_is_the_pulsed_part_rounded_down(pulsed: int, due: int) -> N
 
 def test_nothing_is_due_for_what_is_released() -> None:
     assert orders.amount_due(replace(EACH[OrderState.RELEASING], pulsed=4, pulses=6)) == 0
+
+
+def test_a_lost_settle_is_rebuilt_from_what_was_charged_and_only_while_none_is_known() -> None:
+    for before in OrderState:
+        rebuilt = orders.rebuild(EACH[before], CHARGED, stamp(1030.0))
+        lost = before in (OrderState.OPEN, OrderState.RELEASING)
+        assert isinstance(rebuilt, Order) == lost
+        if isinstance(rebuilt, Order):
+            assert (rebuilt.charged, rebuilt.refunded, rebuilt.pulsed) == (250, 0, 3)
+    at_once = replace(CHARGED, received=500, refunded=350)
+    rebuilt = orders.rebuild(EACH[OrderState.OPEN], at_once, stamp(1030.0))
+    assert isinstance(rebuilt, Order)
+    assert (rebuilt.charged, rebuilt.refunded) == (250, 100)

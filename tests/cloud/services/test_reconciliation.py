@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from cloud.adapters.stripe_gateway import StripeRefused
 from cloud.core.orders import OrderState
 from cloud.core.payments import Intent, Undelivered
 from cloud.core.reconciliation import Finding, Repair
+from cloud.stores.sqlite import SqliteLedger
 from tests.fakes.arcade import SETTINGS, Arcade
 from tests.fakes.stripe import lost as losing
 
@@ -249,3 +252,104 @@ def test_the_command_takes_a_cabinets_book(
     assert "is no cabinet's book" in capsys.readouterr().err
     assert admin.main(["reconcile", "--journal", "cab001=/no/such.csv"]) == 1
     assert "cannot be read" in capsys.readouterr().err
+
+
+@pytest.fixture
+def restore(arcade: Arcade, tmp_path: Path) -> Callable[[], None]:
+    """Puts the ledger back as it was when the test began."""
+    arcade.link()
+    copy = sqlite3.connect(tmp_path / "backup.db")
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as source, closing(copy):
+        source.backup(copy)
+
+    def put_back() -> None:
+        arcade.cloud.close()
+        arcade.use(SqliteLedger(tmp_path / "backup.db"))
+
+    return put_back
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_what_a_cabinet_settled_is_rebuilt_in_a_restored_ledger_and_never_refunded(
+    arcade: Arcade, restore: Callable[[], None], held: bool
+) -> None:
+    whole, part = served(arcade, 3, 3, held), served(arcade, 2, 1, held)
+    nothing = served(arcade, 2, 0, held)
+    restore()
+    arcade.now += LATER
+    assert [(f.order_id, f.amount) for f in compared(arcade)] == [(whole, 300), (part, 100)]
+    assert repaired(arcade) == [
+        "the order is stored as settled, 3.00 USD charged",
+        "the order is stored as settled, 1.00 USD charged",
+    ]
+    for order_id, pulsed, pulses in ((whole, 3, 3), (part, 1, 2)):
+        order = arcade.order(order_id)
+        assert (order.state, order.charged) == (OrderState.SETTLED, 100 * pulsed)
+        assert (order.pulsed, order.pulses, order.refunded) == (pulsed, pulses, 0)
+        assert arcade.stripe.charged(order_id) == 100 * pulsed
+    assert arcade.stripe.charged(nothing) == 0
+    assert [i.order_id for i in arcade.incidents()] == [whole, part]
+    rows = [row(whole), row(part, charged="1")]
+    assert arcade.cloud.reconciliation.compare_journal("cab001", rows) == []
+
+
+def test_an_event_that_comes_again_to_a_restored_ledger_refunds_nothing(
+    arcade: Arcade, restore: Callable[[], None]
+) -> None:
+    order_id = served(arcade, 3, 2)
+    body = arcade.completed(order_id)
+    restore()
+    assert arcade.deliver(body)[0] == 200
+    assert arcade.order(order_id).state is OrderState.SETTLED
+    arcade.now += LATER
+    arcade.cloud.sweep()
+    assert arcade.stripe.charged(order_id) == 200
+    assert compared(arcade) == []
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_an_order_that_a_restored_ledger_has_as_open_is_not_released_after_its_settle(
+    arcade: Arcade, tmp_path: Path, held: bool
+) -> None:
+    order_id = arcade.pay(3, held=held)
+    before = arcade.order(order_id)
+    arcade.claim(order_id)
+    arcade.settle(order_id, 2, 3)
+    arcade.cloud.close()
+    arcade.use(SqliteLedger(tmp_path / "restored.db"))
+    arcade.ledger.insert(before)
+    arcade.now += LATER
+    arcade.cloud.sweep()
+    order = arcade.order(order_id)
+    assert (order.state, order.charged, order.pulsed) == (OrderState.SETTLED, 200, 2)
+    assert arcade.stripe.charged(order_id) == 200
+    assert "2 of 3 pulses" in arcade.incidents()[0].text
+    assert compared(arcade) == []
+
+
+def test_a_captured_hold_without_a_note_of_its_pulses_is_kept_and_told(
+    arcade: Arcade, restore: Callable[[], None]
+) -> None:
+    """As from a version of the cloud that wrote no note, or from a hand in the dashboard."""
+    order_id = served(arcade, 2, 1)
+    account = arcade.stripe.accounts[arcade.order(order_id).intent_id]
+    account.pulsed = account.pulses = 0
+    restore()
+    arcade.now += LATER
+    (finding,) = compared(arcade)
+    assert (finding.amount, "no money moves" in finding.todo) == (100, True)
+    repaired(arcade)
+    assert arcade.stripe.charged(order_id) == 100
+    assert "unknown number of pulses" in arcade.incidents()[0].text
+
+
+def test_a_hold_that_was_captured_by_hand_before_its_event_still_gives_its_plays(
+    arcade: Arcade,
+) -> None:
+    session_id = arcade.stripe.pay(arcade.link(), 2)
+    account = arcade.stripe.accounts[arcade.stripe.payments[session_id].intent_id]
+    account.status, account.received = "succeeded", 200
+    arcade.deliver(arcade.completed(session_id))
+    arcade.claim(session_id)
+    arcade.settle(session_id, 1, 2)
+    assert arcade.order(session_id).charged == arcade.stripe.charged(session_id) == 100

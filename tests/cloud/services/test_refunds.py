@@ -65,3 +65,19 @@ def test_a_charge_that_is_none_of_ours_is_left_alone(
 ) -> None:
     status, body = arcade.deliver(arcade.event("charge.refunded", charge))
     assert (status, body["message"]) == (200, "no order of ours")
+
+
+def test_a_dispute_is_told_to_the_operator_at_once_and_once(arcade: Arcade) -> None:
+    order_id = served(arcade, 2)
+    arcade.stripe.accounts[arcade.order(order_id).intent_id].disputed = True
+    for _ in range(2):
+        told(arcade, order_id, "charge.dispute.created")
+    (incident,) = arcade.incidents()
+    assert (incident.order_id, incident.machine_id) == (order_id, "cab001")
+    assert "disputes the charge of 2.00 USD for 2 of 3 pulses" in incident.text
+
+
+def test_a_dispute_of_an_order_that_is_not_finished_is_told_too(arcade: Arcade) -> None:
+    order_id = arcade.pay(held=False)
+    told(arcade, order_id, "charge.dispute.created")
+    assert "disputes" in arcade.incidents()[0].text

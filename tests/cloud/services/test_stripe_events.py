@@ -369,3 +369,64 @@ def test_a_signed_event_about_a_session_that_stripe_lacks_is_reported(
 def test_unavailable_is_what_tests_mean_by_lost() -> None:
     with pytest.raises(StripeUnavailable):
         lost("capture", "after")("capture", "after")
+
+
+def cancelled_in_the_dashboard(arcade: Arcade, order_id: str) -> str:
+    """The operator cancels the hold, and Stripe tells."""
+    intent_id = arcade.stripe.payments[order_id].intent_id
+    arcade.stripe.accounts[intent_id].status = "canceled"
+    subject = {"id": intent_id, "metadata": {"machine_id": "cab001"}}
+    status, body = arcade.deliver(arcade.event("payment_intent.canceled", subject))
+    assert status == 200
+    return str(body["message"])
+
+
+def test_a_hold_that_was_cancelled_before_the_claim_gives_no_plays(arcade: Arcade) -> None:
+    order_id = arcade.pay()
+    assert cancelled_in_the_dashboard(arcade, order_id) == "the order is released"
+    assert arcade.claim(order_id)[0] == 409
+    assert arcade.order(order_id).state is OrderState.RELEASED
+    assert [m["status"] for m in arcade.publisher.of("payment")] == ["released"]
+    assert arcade.incidents() == []
+
+
+def test_a_hold_that_is_cancelled_before_its_order_is_stored_makes_none(arcade: Arcade) -> None:
+    session_id = arcade.stripe.pay(arcade.link())
+    cancelled_in_the_dashboard(arcade, session_id)
+    arcade.deliver(arcade.completed(session_id))
+    assert arcade.orders() == []
+
+
+def test_a_hold_that_is_cancelled_after_the_claim_is_left_to_the_settle(arcade: Arcade) -> None:
+    order_id = arcade.pay()
+    arcade.claim(order_id)
+    assert cancelled_in_the_dashboard(arcade, order_id) == "the order is claimed"
+    arcade.settle(order_id, 1, 1)
+    order = arcade.order(order_id)
+    assert (order.state, order.charged, order.given_away) == (OrderState.SETTLED, 0, 1)
+    assert "outside of the kiosk" in arcade.incidents()[0].text
+
+
+def test_a_claim_and_a_cancelled_hold_at_the_same_moment_have_one_winner(
+    arcade: Arcade, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order_id = arcade.pay()
+    replace_ = arcade.ledger.replace
+
+    def claim_first(old: Any, new: Any) -> Any:
+        monkeypatch.setattr(arcade.ledger, "replace", replace_)
+        assert arcade.claim(order_id)[0] == 200
+        return replace_(old, new)
+
+    monkeypatch.setattr(arcade.ledger, "replace", claim_first)
+    assert cancelled_in_the_dashboard(arcade, order_id) == "the order is claimed"
+    assert arcade.order(order_id).state is OrderState.CLAIMED
+
+
+def test_the_event_of_our_own_release_says_nothing_again(arcade: Arcade) -> None:
+    order_id = arcade.pay()
+    arcade.now += 120
+    arcade.cloud.sweep()
+    sent = len(arcade.publisher.sent)
+    assert cancelled_in_the_dashboard(arcade, order_id) == "the order is released"
+    assert len(arcade.publisher.sent) == sent

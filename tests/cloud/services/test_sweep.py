@@ -261,8 +261,9 @@ def test_a_sweep_reads_only_what_is_due_however_much_there_is() -> None:
     assert swept == Swept(published=1, released=1, switched_off=1)
     assert arcade.order(late).state is OrderState.RELEASED
     assert arcade.order(opened).state is OrderState.OPEN
-    # Two orders, a cabinet with its presence, and its link. Two lists of what is due, one of links.
-    assert counting.counts["lists"] == 3
+    # Two orders, a cabinet with its presence, and its link. Three lists of what is due, one of the
+    # cabinet's links.
+    assert counting.counts["lists"] == 4
     assert counting.counts["listed"] == 4
     assert counting.counts["reads"] <= 8
     arcade.close()
@@ -307,3 +308,70 @@ def test_less_than_stripe_can_charge_is_given_away(arcade: Arcade) -> None:
     assert arcade.order(order_id).state is OrderState.SETTLED
     assert (arcade.order(order_id).charged, arcade.stripe.charged(order_id)) == (0, 0)
     assert not arcade.stripe.holds(order_id)
+
+
+def declined(arcade: Arcade, pulsed: int = 2) -> str:
+    """An order whose bank refuses the capture, settled."""
+    order_id = arcade.pay(3)
+    arcade.claim(order_id)
+    arcade.stripe.accounts[arcade.order(order_id).intent_id].declines = True
+    status, body = arcade.settle(order_id, pulsed, 3)
+    assert (status, body["state"]) == (200, "settling")
+    return order_id
+
+
+def test_a_capture_that_is_refused_is_told_at_once_in_right_words(arcade: Arcade) -> None:
+    order_id = declined(arcade)
+    (incident,) = arcade.incidents()
+    assert (incident.order_id, incident.machine_id) == (order_id, "cab001")
+    assert "gave 2 of 3 pulses, and 2.00 USD could not be charged" in incident.text
+    assert "card_declined" in incident.text
+
+
+def test_a_capture_that_is_refused_is_tried_each_hour_and_not_each_minute(arcade: Arcade) -> None:
+    order_id = declined(arcade)
+    for _ in range(180):
+        arcade.now += 60
+        arcade.cloud.sweep()
+    assert arcade.stripe.calls.count("capture") == 1 + 3
+    arcade.stripe.accounts[arcade.order(order_id).intent_id].declines = False
+    arcade.now += 3600
+    arcade.cloud.sweep()
+    assert arcade.order(order_id).state is OrderState.SETTLED
+    assert arcade.order(order_id).charged == arcade.stripe.charged(order_id) == 200
+    assert len(arcade.incidents()) == 1
+
+
+def test_a_capture_that_is_refused_until_the_hold_runs_out_is_given_away(arcade: Arcade) -> None:
+    order_id = declined(arcade)
+    arcade.now += 7 * 86_400
+    arcade.stripe.accounts[arcade.order(order_id).intent_id].status = "canceled"
+    arcade.cloud.sweep()
+    order = arcade.order(order_id)
+    assert (order.state, order.charged, order.given_away) == (OrderState.SETTLED, 0, 2)
+    told = arcade.incidents()[-1].text
+    assert "Stripe refused it until the hold ran out" in told
+    assert "outside of the kiosk" not in told
+
+
+@pytest.mark.parametrize("pulsed", [0, 1])
+def test_an_order_of_another_stripe_account_is_told_and_keeps_no_cabinet(
+    arcade: Arcade, pulsed: int
+) -> None:
+    order_id = arcade.pay()
+    arcade.claim(order_id)
+
+    def unknown(call: str, when: str) -> None:
+        raise StripeRefused("No such payment_intent: 'pi_1'", "resource_missing", 404)
+
+    arcade.stripe.trouble = unknown
+    status, body = arcade.settle(order_id, pulsed, 1)
+    assert (status, body["state"]) == (200, "settling")
+    (incident,) = arcade.incidents()
+    done = "could not be charged" if pulsed else "could not be given back"
+    assert f"1.00 USD {done}" in incident.text
+    assert "No such payment_intent" in incident.text
+    arcade.stripe.trouble = lambda _call, _when: None
+    arcade.now += 3600
+    arcade.cloud.sweep()
+    assert arcade.stripe.charged(order_id) == 100 * pulsed

@@ -304,3 +304,33 @@ def test_a_closed_store_is_unavailable(ledger: Ledger) -> None:
     ):
         with pytest.raises(LedgerUnavailable):
             call()
+
+
+def test_due_links_are_those_whose_switching_was_not_confirmed(ledger: Ledger) -> None:
+    due = {"a": 300, "b": 100, "c": 200, "later": 301, "never": None}
+    for name, due_at_ms in due.items():
+        ledger.insert(replace(LINK, link_id=name, due_at_ms=due_at_ms))
+    assert list(ledger.lagging_due_link_ids(300)) == ["b", "c", "a"]
+    link = ledger.link("b")
+    assert link is not None
+    ledger.replace(link, replace(link, due_at_ms=None, version=2, write_id="done"))
+    assert list(ledger.lagging_due_link_ids(300)) == ["c", "a"]
+    later = ledger.link("never")
+    assert later is not None
+    ledger.replace(later, replace(later, due_at_ms=50, version=2, write_id="wanted"))
+    assert list(ledger.lagging_due_link_ids(300)) == ["never", "c", "a"]
+
+
+def test_many_due_links_come_whole_and_in_order(ledger: Ledger) -> None:
+    names = [f"plink_{number:04}" for number in range(450)]
+    for number, name in enumerate(names):
+        ledger.insert(replace(LINK, link_id=name, due_at_ms=number // 150))
+    assert list(ledger.lagging_due_link_ids(7)) == names
+
+
+def test_an_installation_has_one_id_for_ever(opened: Open) -> None:
+    first, other = opened("ledger"), opened("other")
+    assert first.installation("a") == "a"
+    assert first.installation("b") == "a"
+    assert opened("ledger").installation("c") == "a"
+    assert other.installation("b") == "b"
