@@ -33,7 +33,7 @@ from cloud.services.cabinet_messages import CabinetMessages
 from cloud.services.claims import Changing, Claims, UnknownOrder
 from cloud.services.heartbeats import Heartbeats
 from cloud.services.payment_links import PaymentLinks, UnknownPrice
-from cloud.services.stripe_events import StripeEvent, StripeEvents
+from cloud.services.stripe_events import StripeEvents
 from cloud.stores.base import Ledger, LedgerUnavailable
 
 log = logging.getLogger(__name__)
@@ -138,7 +138,7 @@ class Api:
         webhook_signature.check(
             raw, request.header("stripe-signature"), self._webhook_secret, self._clock()
         )
-        event = _stripe_event(read_json(raw))
+        event = requests.stripe_event(read_json(raw))
         done = self._stripe_events.handle(event)
         log.info("%s %s: %s", event.type, event.event_id, done)
         return json_response({"message": done})
@@ -197,22 +197,6 @@ class Api:
         body = request.json_body()
         machine_id = requests.machine_id(body)
         return authenticate(self._ledger, request.header("authorization"), machine_id), body
-
-
-def _stripe_event(body: object) -> StripeEvent:
-    if isinstance(body, dict):
-        data = body.get("data")
-        subject = data.get("object") if isinstance(data, dict) else None
-        created = body.get("created")
-        kind, event_id = body.get("type"), body.get("id")
-        if (
-            isinstance(subject, dict)
-            and isinstance(created, int)
-            and isinstance(kind, str)
-            and isinstance(event_id, str)
-        ):
-            return StripeEvent(event_id, kind, float(created), subject)
-    raise HttpError(400, "the body is signed, but it is not a Stripe event")
 
 
 def _offer(link: PaymentLink) -> dict[str, Any]:

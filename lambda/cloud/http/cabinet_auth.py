@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 
-from cloud.core.cabinets import Cabinet
+from cloud.core.cabinets import MACHINE_ID, Cabinet
 from cloud.services import cabinet_tokens
 from cloud.stores.base import Ledger
 
@@ -20,11 +20,12 @@ class NotAllowed(Exception):
 def authenticate(ledger: Ledger, authorization: str, machine_id: str) -> Cabinet:
     """The cabinet that ``authorization`` proves, if it is ``machine_id``."""
     scheme, _, token = authorization.partition(" ")
-    owner = token.strip().rpartition(".")[0]
-    cabinet = ledger.cabinet(owner) if owner else None
+    token = token.strip() if token.isascii() else ""
+    owner = token.rpartition(".")[0]
+    cabinet = ledger.cabinet(owner) if MACHINE_ID.fullmatch(owner) else None
     # An unknown cabinet is compared all the same, so that the time tells nothing.
     stored = cabinet.token_hash if cabinet else cabinet_tokens.digest("")
-    matches = hmac.compare_digest(stored, cabinet_tokens.digest(token.strip()))
+    matches = hmac.compare_digest(stored, cabinet_tokens.digest(token))
     if scheme.lower() != "bearer" or cabinet is None or cabinet.removed or not matches:
         raise NotAllowed(
             "the token is missing or not valid: take the one that `cloud.admin add` printed",

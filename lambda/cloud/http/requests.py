@@ -7,9 +7,23 @@ from collections.abc import Mapping
 
 from cloud.core.cabinets import MACHINE_ID, HeartbeatRequest, LinkRequest
 from cloud.core.orders import ClaimRequest, SettleRequest
+from cloud.core.texts import is_plain, one_line
+from cloud.services.stripe_events import StripeEvent
 
 MOST_PULSES = 10_000
 NAME = re.compile(r"[A-Za-z0-9_:.-]{1,255}")
+LATEST_SECOND = 10**11  # of the year 5138: what is later cannot be a date
+
+# The texts of an event's subject that are looked up, passed on or logged. The rest may be anything:
+# a name that a player's phone cut in the middle of a letter must not cost them their order.
+_USED = (
+    ("id",),
+    ("payment_link",),
+    ("payment_intent",),
+    ("metadata", "machine_id"),
+    ("last_payment_error", "code"),
+    ("last_payment_error", "decline_code"),
+)
 
 
 class BadBody(Exception):
@@ -37,7 +51,7 @@ class _Reader:
         if not isinstance(value, str) or len(value) > most:
             self.mistakes.append(f"{key} must be a string of at most {most} characters")
             return ""
-        return value
+        return one_line(value)
 
     def whole(self, key: str, low: int, high: int, default: int | None = None) -> int:
         value = self.body.get(key, default)
@@ -82,7 +96,7 @@ def heartbeat(body: object) -> HeartbeatRequest:
         state=reader.words("state", 40),
         software=reader.words("version", 40),
         healthy=reader.truth("healthy", not problems),
-        problems=tuple(problems),
+        problems=tuple(one_line(problem) for problem in problems),
     )
     reader.done()
     return read
@@ -126,3 +140,30 @@ def settle(body: object) -> SettleRequest:
         reader.mistakes.append("pulsed must not be more than pulses")
     reader.done()
     return read
+
+
+def stripe_event(body: object) -> StripeEvent:
+    """Reads the body of ``POST /addCredit``, whose signature is known to be right."""
+    reader = _Reader(body)
+    data = reader.body.get("data")
+    subject = data.get("object") if isinstance(data, Mapping) else None
+    event_id, kind = reader.body.get("id"), reader.body.get("type")
+    created = reader.body.get("created")
+    if (
+        not isinstance(subject, Mapping)
+        or not (isinstance(event_id, str) and NAME.fullmatch(event_id))
+        or not (isinstance(kind, str) and NAME.fullmatch(kind))
+        or not isinstance(created, int)
+        or isinstance(created, bool)
+        or not 0 <= created <= LATEST_SECOND
+        or not all(is_plain(_deep(subject, path)) for path in _USED)
+    ):
+        raise BadBody("the body is signed, but it is not a Stripe event")
+    return StripeEvent(event_id, kind, float(created), subject)
+
+
+def _deep(found: object, path: tuple[str, ...]) -> str:
+    """A text deep in a JSON object; empty if there is none."""
+    for name in path:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found if isinstance(found, str) else ""

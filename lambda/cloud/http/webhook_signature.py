@@ -24,6 +24,9 @@ def check(body: bytes, header: str, secret: str, now: float) -> None:
 
     if not header:
         raise BadSignature("the Stripe-Signature header is missing")
+    if not header.isascii():
+        # The library compares in constant time, which takes ASCII only.
+        raise BadSignature("the Stripe-Signature header holds letters that no signature has")
     try:
         WebhookSignature.verify_header(body.decode(), header, secret, tolerance=None)
     except (SignatureVerificationError, UnicodeDecodeError):
