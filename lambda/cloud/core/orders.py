@@ -29,6 +29,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from cloud.core.money import part
+from cloud.core.order_history import Step, added
 from cloud.core.stamps import Stamp
 
 
@@ -65,7 +66,8 @@ class Order:
     is what the player has paid in the end, ``given_away`` the pulses that were made for nothing.
     ``refunded`` and ``disputed`` are what happened to the charge after that, by people: money that
     went back, and a bank that takes it back.
-    ``version`` counts the writes, ``write_id`` names the last one.
+    ``history`` is what happened to it so far. ``version`` counts the writes, ``write_id`` names the
+    last one.
     """
 
     order_id: str
@@ -92,6 +94,7 @@ class Order:
     reason: str = ""
     changed_at_ms: int = 0
     due_at_ms: int | None = None
+    history: tuple[Step, ...] = ()
     version: int = 1
 
 
@@ -175,7 +178,8 @@ def settle(order: Order, request: SettleRequest, stamp: Stamp) -> Order | Refuse
     if order.state in (OrderState.RELEASING, OrderState.RELEASED):
         if order.given_away == pulsed:
             return order
-        return replace(_written(order, stamp), pulsed=pulsed, pulses=pulses, given_away=pulsed)
+        late = _written(order, stamp, "given away", str(pulsed))
+        return replace(late, pulsed=pulsed, pulses=pulses, given_away=pulsed)
     if (order.pulsed, order.pulses) != (pulsed, pulses):
         return Refused(
             f"the order was settled with {order.pulsed} of {order.pulses} pulses: "
@@ -222,10 +226,20 @@ def report_unsettled(order: Order, stamp: Stamp, schedule: Schedule) -> Order | 
     if order.state is not OrderState.CLAIMED:
         return Refused(f"the order is {order.state.value}")
     return replace(
-        _written(order, stamp),
+        _written(order, stamp, "unsettled"),
         changed_at_ms=order.changed_at_ms,
         due_at_ms=schedule.abandon_at_ms(order),
     )
+
+
+def postpone(order: Order, stamp: Stamp) -> Order | Refused:
+    """Puts an order whose money could not be moved behind the others that are due.
+
+    Nothing became of the order itself, so ``changed_at_ms`` stays.
+    """
+    if order.state not in (OrderState.SETTLING, OrderState.RELEASING):
+        return Refused(f"the order is {order.state.value}")
+    return replace(_written(order, stamp), changed_at_ms=order.changed_at_ms, due_at_ms=stamp.at_ms)
 
 
 def record_refund(order: Order, refunded: int, disputed: bool, stamp: Stamp) -> Order | Refused:
@@ -234,7 +248,9 @@ def record_refund(order: Order, refunded: int, disputed: bool, stamp: Stamp) -> 
         return Refused(f"the order is {order.state.value}")
     if (order.refunded, order.disputed) == (refunded, disputed):
         return order
-    return replace(_written(order, stamp), refunded=refunded, disputed=disputed)
+    what = "refunded" if disputed == order.disputed else "disputed"
+    written = _written(order, stamp, what, str(refunded))
+    return replace(written, refunded=refunded, disputed=disputed)
 
 
 def amount_due(order: Order) -> int:
@@ -246,14 +262,16 @@ def amount_due(order: Order) -> int:
 
 def _to(order: Order, state: OrderState, stamp: Stamp, due_at_ms: int | None) -> Order:
     assert state in ARROWS[order.state], f"no arrow leads from {order.state} to {state}"
-    return replace(_written(order, stamp), state=state, due_at_ms=due_at_ms)
+    return replace(_written(order, stamp, state.value), state=state, due_at_ms=due_at_ms)
 
 
-def _written(order: Order, stamp: Stamp) -> Order:
-    """The order as the next write."""
+def _written(order: Order, stamp: Stamp, what: str = "", detail: str = "") -> Order:
+    """The order as the next write, with ``what`` as its next step if that is one."""
+    step = Step(stamp.at_ms, what, detail)
     return replace(
         order,
         version=order.version + 1,
         write_id=stamp.write_id,
         changed_at_ms=stamp.at_ms,
+        history=added(order.history, step) if what else order.history,
     )

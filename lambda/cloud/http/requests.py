@@ -144,11 +144,10 @@ def settle(body: object) -> SettleRequest:
 
 def stripe_event(body: object) -> StripeEvent:
     """Reads the body of ``POST /addCredit``, whose signature is known to be right."""
-    reader = _Reader(body)
-    data = reader.body.get("data")
+    found = body if isinstance(body, Mapping) else {}
+    data = found.get("data")
     subject = data.get("object") if isinstance(data, Mapping) else None
-    event_id, kind = reader.body.get("id"), reader.body.get("type")
-    created = reader.body.get("created")
+    event_id, kind, created = found.get("id"), found.get("type"), found.get("created")
     if (
         not isinstance(subject, Mapping)
         or not (isinstance(event_id, str) and NAME.fullmatch(event_id))

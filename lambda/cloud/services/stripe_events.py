@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from cloud.adapters.stripe_gateway import Gateway, StripeRefused
 from cloud.core.cabinets import Incident, PaymentLink
+from cloud.core.order_history import begun
 from cloud.core.orders import Order, OrderState, Schedule
 from cloud.core.payments import HOLD_SECONDS, Money, Payment, money_of
 from cloud.core.prices import credits_for
@@ -142,6 +143,7 @@ class StripeEvents:
             write_id=stamp.write_id,
             changed_at_ms=stamp.at_ms,
             due_at_ms=stamp.at_ms,
+            history=begun(paid_at_ms, stamp.at_ms),
         )
 
     def _payment_status(self, event: StripeEvent, status: str, reason: str) -> str:

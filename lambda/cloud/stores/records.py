@@ -14,6 +14,7 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
+from cloud.core.order_history import Step
 from cloud.core.orders import Order, OrderState
 from cloud.core.prices import Bonus, PriceList
 from cloud.stores.base import Item, LedgerUnavailable
@@ -53,6 +54,14 @@ def from_document(kind: type[T], document: Any) -> T:
         raise LedgerUnavailable(f"a record of the ledger is damaged: {error}") from error
 
 
+def _encode_history(history: tuple[Step, ...]) -> list[list[int | str]]:
+    return [[step.at_ms, step.what, step.detail] for step in history]
+
+
+def _decode_history(rows: list[list[Any]]) -> tuple[Step, ...]:
+    return tuple(Step(*row[:3]) for row in rows)
+
+
 def _encode_prices(prices: PriceList) -> Document:
     return {**vars(prices), "bonuses": [dict(vars(bonus)) for bonus in prices.bonuses]}
 
@@ -72,7 +81,10 @@ _NAMES: dict[type, tuple[str, ...]] = {
 }
 _Convert = Callable[[Any], Any]
 _CONVERTED: dict[type, dict[str, tuple[_Convert, _Convert]]] = {
-    Order: {"state": (lambda state: state.value, OrderState)},
+    Order: {
+        "state": (lambda state: state.value, OrderState),
+        "history": (_encode_history, _decode_history),
+    },
     Cabinet: {"prices": (_encode_prices, _decode_prices)},
     PaymentLink: {"prices": (_encode_prices, _decode_prices)},
     Presence: {"problems": (list, tuple)},
