@@ -17,7 +17,7 @@ from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
 from cloud.core.order_history import Step
 from cloud.core.orders import Order, OrderState
 from cloud.core.prices import Bonus, PriceList
-from cloud.stores.base import Item, LedgerUnavailable
+from cloud.stores.base import DamagedRecord, Item
 
 VERSION = 1
 
@@ -35,12 +35,12 @@ def to_document(item: Item) -> Document:
 
 
 def from_document(kind: type[T], document: Any) -> T:
-    """The item of a document; raises :class:`LedgerUnavailable` if it cannot be read."""
+    """The item of a document; raises :class:`DamagedRecord` if it cannot be read."""
     if not isinstance(document, Mapping):
-        raise LedgerUnavailable("a record of the ledger is damaged: it is no document")
+        raise DamagedRecord("a record of the ledger is damaged: it is no document")
     version = document.get("v")
     if version != VERSION:
-        raise LedgerUnavailable(
+        raise DamagedRecord(
             f"a record of the ledger has schema version {version}, and this program reads "
             f"{VERSION}: run the version that wrote it"
         )
@@ -51,7 +51,7 @@ def from_document(kind: type[T], document: Any) -> T:
                 known[name] = decode(known[name])
         return kind(**known)
     except (KeyError, TypeError, ValueError) as error:
-        raise LedgerUnavailable(f"a record of the ledger is damaged: {error}") from error
+        raise DamagedRecord(f"a record of the ledger is damaged: {error}") from error
 
 
 def _encode_history(history: tuple[Step, ...]) -> list[list[int | str]]:
