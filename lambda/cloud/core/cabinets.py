@@ -47,7 +47,8 @@ class PaymentLink:
     """A Stripe Payment Link of a cabinet, with the price list that it sells.
 
     ``wanted`` is what the cloud last asked Stripe for: ``True`` switched on. ``withdrawn`` links
-    were switched off by somebody else, and are not used again.
+    were switched off by somebody else, and are not used again. ``confirmed_at_ms`` is when Stripe
+    last said that it can be paid.
     """
 
     link_id: str
@@ -60,6 +61,7 @@ class PaymentLink:
     write_id: str
     wanted: bool = True
     withdrawn: bool = False
+    confirmed_at_ms: int = 0
     version: int = 1
 
 
@@ -127,7 +129,23 @@ def _written(cabinet: Cabinet, stamp: Stamp) -> Cabinet:
 
 def switch(link: PaymentLink, active: bool, stamp: Stamp) -> PaymentLink:
     """The link after Stripe was asked to switch it."""
-    return replace(link, wanted=active, version=link.version + 1, write_id=stamp.write_id)
+    return replace(
+        link,
+        wanted=active,
+        confirmed_at_ms=stamp.at_ms if active else 0,
+        version=link.version + 1,
+        write_id=stamp.write_id,
+    )
+
+
+def confirm(link: PaymentLink, stamp: Stamp) -> PaymentLink:
+    """The link after Stripe said that it can be paid."""
+    return replace(
+        link,
+        confirmed_at_ms=stamp.at_ms,
+        version=link.version + 1,
+        write_id=stamp.write_id,
+    )
 
 
 def withdraw(link: PaymentLink, stamp: Stamp) -> PaymentLink:

@@ -10,11 +10,13 @@ from cloud.stores.base import Ledger
 
 
 class NotAllowed(Exception):
-    """``status`` is 401 for a token that proves nothing, 403 for one of another cabinet."""
+    """``status`` is 401 for a token that proves nothing, 403 for one of another cabinet; ``cause``
+    is a word for the log."""
 
-    def __init__(self, message: str, status: int) -> None:
+    def __init__(self, message: str, status: int, cause: str) -> None:
         super().__init__(message)
         self.status = status
+        self.cause = cause
 
 
 def authenticate(ledger: Ledger, authorization: str, machine_id: str) -> Cabinet:
@@ -30,7 +32,18 @@ def authenticate(ledger: Ledger, authorization: str, machine_id: str) -> Cabinet
         raise NotAllowed(
             "the token is missing or not valid: take the one that `cloud.admin add` printed",
             401,
+            _cause(authorization, cabinet),
         )
     if cabinet.machine_id != machine_id:
-        raise NotAllowed(f"this is the token of {owner}: it can act for no other cabinet", 403)
+        raise NotAllowed(
+            f"this is the token of {owner}: it can act for no other cabinet", 403, "other cabinet"
+        )
     return cabinet
+
+
+def _cause(authorization: str, cabinet: Cabinet | None) -> str:
+    if not authorization:
+        return "no token"
+    if cabinet is None:
+        return "unknown cabinet"
+    return "removed cabinet" if cabinet.removed else "wrong token"

@@ -72,6 +72,13 @@ class _Reader:
             raise BadBody("; ".join(self.mistakes))
 
 
+def visit(query: Mapping[str, str]) -> int:
+    """How often a phone has loaded this receipt by itself; what says nothing of that is its first
+    visit."""
+    again = query.get("again", "")
+    return int(again) if re.fullmatch("[0-9]{1,4}", again) else 0
+
+
 def machine_id(body: object) -> str:
     """The cabinet that a body speaks for, read before anything else of it is believed."""
     reader = _Reader(body)

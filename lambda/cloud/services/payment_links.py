@@ -17,6 +17,10 @@ log = logging.getLogger(__name__)
 # Longer than a call may take (API Gateway ends it after 30 s), and than an index may be behind.
 SWITCHING_MS = 40_000
 
+# A link that Stripe has just called payable is not asked about again for so long: a cabinet that
+# asks without end, or a thief with its token, costs a few calls a minute.
+CONFIRMED_MS = 60_000
+
 
 class UnknownPrice(Exception):
     """The cabinet asked for a price that is not on its list."""
@@ -139,12 +143,18 @@ class PaymentLinks:
         for link in links:
             if link.prices != cabinet.prices or link.quantity != quantity or link.withdrawn:
                 continue
-            if link.wanted and not self._stripe.link_is_active(link.link_id):
+            stamp = self._clock.stamp()
+            if not link.wanted or 0 <= stamp.at_ms - link.confirmed_at_ms < CONFIRMED_MS:
+                return link
+            if not self._stripe.link_is_active(link.link_id):
                 # Switched off in Stripe's dashboard: the operator withdrew it.
-                self._ledger.replace(link, cabinets.withdraw(link, self._clock.stamp()))
+                self._ledger.replace(link, cabinets.withdraw(link, stamp))
                 log.warning("link %s of %s was withdrawn", link.link_id, cabinet.machine_id)
                 continue
-            return link
+            confirmed = cabinets.confirm(link, stamp)
+            if self._ledger.replace(link, confirmed):
+                return confirmed
+            return self._ledger.link(link.link_id) or link
         return None
 
     def _make(self, cabinet: Cabinet, quantity: int, links: Sequence[PaymentLink]) -> PaymentLink:
@@ -170,6 +180,7 @@ class PaymentLinks:
             prices,
             created_at_ms=stamp.at_ms,
             write_id=stamp.write_id,
+            confirmed_at_ms=stamp.at_ms,
         )
         if self._ledger.insert(link):
             log.info("new link %s for %s", link_id, cabinet.machine_id)
