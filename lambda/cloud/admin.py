@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from cloud.adapters.stripe_gateway import StripeRefused, StripeUnavailable
+from cloud.cli import output
 from cloud.cli.admin import Admin, AdminError, parser, sandbox_of
 from cloud.settings import SettingsError, from_environment
 from cloud.stores.base import LedgerUnavailable
@@ -31,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             cloud.close()
     except (
         AdminError,
+        output.OutputError,
         SettingsError,
         LedgerUnavailable,
         StripeUnavailable,
@@ -38,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     ) as error:
         if args.debug:
             raise
-        print(error, file=sys.stderr)
+        output.error(error)
         return 1
     return 0
 

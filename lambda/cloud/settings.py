@@ -20,6 +20,7 @@ class Times:
     heartbeat: float = 300.0
     unsettled: float = 900.0
     abandon_before: float = 24 * 3600.0
+    sweep: float = 30.0
 
     @property
     def silence(self) -> float:
@@ -62,7 +63,11 @@ _TIMES = {
     "HEARTBEAT_SECONDS": "heartbeat",
     "UNSETTLED_SECONDS": "unsettled",
     "GIVE_UP_BEFORE_SECONDS": "abandon_before",
+    "SWEEP_SECONDS": "sweep",
 }
+
+# Lambda ends a sweep after 55 s, and a call of Stripe that has begun may take 23 s.
+_MOST_SECONDS = {"SWEEP_SECONDS": 30}
 
 
 def from_environment(environment: Mapping[str, str]) -> Settings:
@@ -136,6 +141,7 @@ def _times(environment: Mapping[str, str], mistakes: list[str]) -> Times:
                 times[attribute] = float(environment[name])
             except ValueError:
                 times[attribute] = -1.0
-            if not 1 <= times[attribute] <= 6 * 24 * 3600:
-                mistakes.append(f"{name} must be a number of seconds from 1 to 518400")
+            most = _MOST_SECONDS.get(name, 6 * 24 * 3600)
+            if not 1 <= times[attribute] <= most:
+                mistakes.append(f"{name} must be a number of seconds from 1 to {most}")
     return Times(**times)

@@ -23,6 +23,7 @@ from cloud.services.releases import Releases
 from cloud.services.settlement import Settlement
 from cloud.services.stripe_events import StripeEvents
 from cloud.services.sweep import Sweep, Swept
+from cloud.services.time_budget import BoundedPublisher, TimeBudget, bounded
 from cloud.settings import Settings
 from cloud.stores.base import Ledger
 from cloud.stores.sqlite import SqliteLedger
@@ -74,14 +75,25 @@ class Cloud:
             webhook_secret=settings.webhook_secret,
             clock=clock,
         )
-        self._sweep = Sweep(
-            ledger,
-            self.links,
+        self._sweep = self._sweep_of(stripe, settings, schedule)
+
+    def _sweep_of(self, stripe: Gateway, settings: Settings, schedule: Schedule) -> Sweep:
+        """The sweep over parts of its own, which ask Stripe nothing once its time is over."""
+        budget = TimeBudget(to_ms(settings.times.sweep), self.clock)
+        patient = bounded(stripe, budget)
+        settlement = Settlement(self.ledger, patient, self.clock)
+        messages = CabinetMessages(BoundedPublisher(self._publisher, budget))
+        return Sweep(
+            self.ledger,
+            PaymentLinks(
+                self.ledger, patient, settings.public_url, settings.payment_methods, self.clock
+            ),
             settlement,
-            releases,
-            cabinet_messages,
+            Releases(self.ledger, settlement, messages, self.clock),
+            messages,
             schedule,
-            silence_ms,
+            to_ms(settings.times.silence),
+            budget,
             self.clock,
         )
 

@@ -48,9 +48,17 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
                 "MQTT_URL": "http://broker",
                 "PUBLIC_URL": "pay.example.com",
                 "HEARTBEAT_SECONDS": "often",
+                "SWEEP_SECONDS": "31",
             }
         )
-    for name in ("LEDGER", "STRIPE_KEY", "MQTT_URL", "PUBLIC_URL", "HEARTBEAT_SECONDS"):
+    for name in (
+        "LEDGER",
+        "STRIPE_KEY",
+        "MQTT_URL",
+        "PUBLIC_URL",
+        "HEARTBEAT_SECONDS",
+        "SWEEP_SECONDS",
+    ):
         assert name in str(told.value)
 
 

@@ -103,6 +103,33 @@ def test_its_routes_are_the_contracts(template: dict[str, Any], root: Path) -> N
     assert served == promised
 
 
+def test_junk_on_one_route_takes_nothing_from_stripes_webhook(
+    template: dict[str, Any], root: Path
+) -> None:
+    limits = template["Resources"]["Api"]["Properties"]["RouteSettings"]
+    contract = (root / "docs" / "protocol.md").read_text()
+    promised = set(re.findall(r"^\| `((?:GET|POST) /[\w-]+)", contract, re.MULTILINE))
+    assert set(limits) == promised
+    rates = {route: limit["ThrottlingRateLimit"] for route, limit in limits.items()}
+    assert max(rates.values()) == rates["POST /addCredit"]
+    # What a call may take at worst, Stripe hanging: below a new account's thousand at once.
+    assert rates["POST /create-payment-link"] * 2 * 23 < 1000
+    assert all(limit["ThrottlingBurstLimit"] <= 100 for limit in limits.values())
+
+
+def test_throttled_and_refused_calls_are_logged_and_counted_without_addresses(
+    template: dict[str, Any],
+) -> None:
+    resources = template["Resources"]
+    api = resources["Api"]["Properties"]
+    told = set(re.findall(r"\$context\.([\w.]+)", api["AccessLogSettings"]["Format"]))
+    assert told == {"routeKey", "status", "error.responseType"}
+    assert api["AccessLogSettings"]["DestinationArn"] == "AccessLog.Arn"
+    assert resources["AccessLog"]["Properties"] == {"RetentionInDays": 30}
+    assert "429" in resources["Throttled"]["Properties"]["FilterPattern"]
+    assert resources["Refused"]["Properties"]["FilterPattern"] == '"refused status="'
+
+
 def test_its_functions_are_in_the_cloud(template: dict[str, Any]) -> None:
     for function in functions(template).values():
         module, name = function["Handler"].rsplit(".", 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -47,8 +47,8 @@ def at_broker(
 
 
 def text(machine_id: str, name: str, token: str, around: Surroundings) -> str:
-    """The file's text. JSON strings and booleans are TOML's too."""
-    q = json.dumps
+    """The file's text, in ASCII: it may go through any terminal."""
+    q = _string
     if around.journal_dir is None:
         relay = 'driver = "gpio"\npin = 17            # BCM number: 9 or above, see docs/cabinet.md'
         journal, screen = "", ""
@@ -71,7 +71,7 @@ token = {q(token)}
 [broker]
 host = {q(around.broker_host)}
 port = {around.broker_port}
-tls = {q(around.broker_tls)}
+tls = {str(around.broker_tls).lower()}
 username = {q(around.broker_username)}
 password = {q(around.broker_password)}
 
@@ -79,3 +79,15 @@ password = {q(around.broker_password)}
 {relay}
 pulses_per_credit = 1
 {journal}{screen}"""
+
+
+def _string(text: str) -> str:
+    """A basic string of TOML. Not JSON's: that writes one letter as two halves, and leaves DEL."""
+
+    def escaped(match: re.Match[str]) -> str:
+        letter = match.group()
+        if letter in '"\\':
+            return f"\\{letter}"
+        return f"\\u{ord(letter):04x}" if letter < "\U00010000" else f"\\U{ord(letter):08x}"
+
+    return '"' + re.sub(r"[^ !#-\[\]-~]", escaped, text) + '"'

@@ -77,7 +77,10 @@ class PaymentLink:
 
 @dataclass(frozen=True)
 class Incident:
-    """Something that an operator should look at. The same ``incident_id`` is stored only once."""
+    """Something that an operator should look at. The same ``incident_id`` is stored only once.
+
+    ``amount`` is the money that it is about, ``todo`` what the operator does about it.
+    """
 
     incident_id: str
     at_ms: int
@@ -85,6 +88,9 @@ class Incident:
     write_id: str
     machine_id: str = ""
     order_id: str = ""
+    amount: int = 0
+    currency: str = ""
+    todo: str = ""
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ from enum import Enum
 
 from cloud.core.limits import LOST_AFTER_S, MOST_CREDITS
 from cloud.core.money import part
+from cloud.core.order_history import Step, added
 from cloud.core.payments import Intent, settled_charge
 from cloud.core.stamps import Stamp
 
@@ -75,8 +76,8 @@ class Order:
     ``refunded`` and ``disputed`` are what happened to the charge after that, by people: money that
     went back, and a bank that takes it back.
     ``refusals`` counts how often Stripe refused to finish it. ``rebuilt`` says that the settle is
-    known from Stripe alone; without pulses, nobody knows how many there were. ``version`` counts
-    the writes, ``write_id`` names the last one.
+    known from Stripe alone; without pulses, nobody knows how many there were. ``history`` is what
+    happened to it so far. ``version`` counts the writes, ``write_id`` names the last one.
     """
 
     order_id: str
@@ -106,6 +107,7 @@ class Order:
     reason: str = ""
     changed_at_ms: int = 0
     due_at_ms: int | None = None
+    history: tuple[Step, ...] = ()
     version: int = 1
 
 
@@ -238,7 +240,8 @@ def settle(order: Order, request: SettleRequest, stamp: Stamp) -> Order | Refuse
     if order.state in (OrderState.RELEASING, OrderState.RELEASED):
         if order.given_away == pulsed:
             return order
-        return replace(_written(order, stamp), pulsed=pulsed, pulses=pulses, given_away=pulsed)
+        late = _written(order, stamp, "given away", str(pulsed))
+        return replace(late, pulsed=pulsed, pulses=pulses, given_away=pulsed)
     if order.lost:
         return order if order.given_away == pulsed else _given_away(order, pulsed, stamp)
     if (order.pulsed, order.pulses) != (pulsed, pulses):
@@ -324,7 +327,7 @@ def rebuild(order: Order, intent: Intent, stamp: Stamp) -> Order | Refused:
         return Refused(f"the order is {order.state.value}")
     charged = settled_charge(intent, order.currency)
     return replace(
-        _written(order, stamp),
+        _written(order, stamp, OrderState.SETTLED.value),
         state=OrderState.SETTLED,
         due_at_ms=None,
         pulsed=intent.pulsed,
@@ -345,10 +348,20 @@ def report_unsettled(order: Order, stamp: Stamp, schedule: Schedule) -> Order | 
     if order.state is not OrderState.CLAIMED:
         return Refused(f"the order is {order.state.value}")
     return replace(
-        _written(order, stamp),
+        _written(order, stamp, "unsettled"),
         changed_at_ms=order.changed_at_ms,
         due_at_ms=schedule.abandon_at_ms(order),
     )
+
+
+def postpone(order: Order, stamp: Stamp) -> Order | Refused:
+    """Puts an order whose money could not be moved behind the others that are due.
+
+    Nothing became of the order itself, so ``changed_at_ms`` stays.
+    """
+    if order.state not in (OrderState.SETTLING, OrderState.RELEASING):
+        return Refused(f"the order is {order.state.value}")
+    return replace(_written(order, stamp), changed_at_ms=order.changed_at_ms, due_at_ms=stamp.at_ms)
 
 
 def record_refund(order: Order, refunded: int, disputed: bool, stamp: Stamp) -> Order | Refused:
@@ -357,7 +370,9 @@ def record_refund(order: Order, refunded: int, disputed: bool, stamp: Stamp) -> 
         return Refused(f"the order is {order.state.value}")
     if (order.refunded, order.disputed) == (refunded, disputed):
         return order
-    return replace(_written(order, stamp), refunded=refunded, disputed=disputed)
+    what = "refunded" if disputed == order.disputed else "disputed"
+    written = _written(order, stamp, what, str(refunded))
+    return replace(written, refunded=refunded, disputed=disputed)
 
 
 def amount_due(order: Order) -> int:
@@ -370,19 +385,21 @@ def amount_due(order: Order) -> int:
 def _given_away(order: Order, pulsed: int, stamp: Stamp) -> Order:
     """The order with what was made of it after it had been settled with nothing. When the sweep
     looks at it next stays as it was."""
-    return replace(_written(order, stamp), given_away=pulsed)
+    return replace(_written(order, stamp, "given away", str(pulsed)), given_away=pulsed)
 
 
 def _to(order: Order, state: OrderState, stamp: Stamp, due_at_ms: int | None) -> Order:
     assert state in ARROWS[order.state], f"no arrow leads from {order.state} to {state}"
-    return replace(_written(order, stamp), state=state, due_at_ms=due_at_ms)
+    return replace(_written(order, stamp, state.value), state=state, due_at_ms=due_at_ms)
 
 
-def _written(order: Order, stamp: Stamp) -> Order:
-    """The order as the next write."""
+def _written(order: Order, stamp: Stamp, what: str = "", detail: str = "") -> Order:
+    """The order as the next write, with ``what`` as its next step if that is one."""
+    step = Step(stamp.at_ms, what, detail)
     return replace(
         order,
         version=order.version + 1,
         write_id=stamp.write_id,
         changed_at_ms=stamp.at_ms,
+        history=added(order.history, step) if what else order.history,
     )

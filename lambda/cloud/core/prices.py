@@ -63,6 +63,8 @@ def mistakes(prices: PriceList) -> list[str]:
     found = []
     if not re.fullmatch("[A-Z]{3}", prices.currency):
         found.append(f"currency {prices.currency!r} is not three capital letters, as in USD")
+    elif prices.currency not in money.CURRENCIES:
+        found.append(f"Stripe charges in no currency {prices.currency}: take one as USD or EUR")
     least = money.MINIMUM.get(prices.currency, 1)
     if prices.amount < least:
         found.append(

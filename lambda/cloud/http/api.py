@@ -30,11 +30,12 @@ from cloud.http.api_gateway import (
     request_of,
 )
 from cloud.http.cabinet_auth import NotAllowed, authenticate
+from cloud.http.refusals import Refusals
 from cloud.services.cabinet_messages import CabinetMessages
 from cloud.services.claims import Changing, Claims, UnknownOrder
 from cloud.services.heartbeats import Heartbeats
 from cloud.services.payment_links import PaymentLinks, UnknownPrice
-from cloud.services.stripe_events import StripeEvent, StripeEvents
+from cloud.services.stripe_events import StripeEvents
 from cloud.stores.base import Ledger, LedgerUnavailable
 
 log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ log = logging.getLogger(__name__)
 class Api:
     """Calls the service that a request is for, proves who calls, and turns failures into answers.
 
-    It keeps nothing between two calls; any thread may call it.
+    Between two calls it keeps only how many it refused; any thread may call it.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Api:
         self._cabinet_messages = cabinet_messages
         self._webhook_secret = webhook_secret
         self._clock = clock
+        self._refusals = Refusals(clock)
         # API Gateway has chosen the route already: these are the names in lambda/template.yaml.
         self.routes: Mapping[str, Callable[[Request], Response]] = {
             "GET /status": self._up,
@@ -79,18 +81,23 @@ class Api:
 
     def handle(self, event: Mapping[str, Any]) -> Response:
         """Answers one API Gateway HTTP API event (payload format 2.0)."""
+        route = "unknown"
         try:
             request = request_of(event)
             answer = self.routes.get(request.route)
-            return answer(request) if answer else error_response(404, "there is no such call")
+            if answer is None:
+                return error_response(404, "there is no such call")
+            route = request.route
+            return answer(request)
         except HttpError as error:
             return error_response(error.status, str(error), error.code)
         except NotAllowed as error:
+            self._refusals.note(error.status, route, error.cause)
             return error_response(error.status, str(error))
         except requests.BadBody as error:
             return error_response(400, str(error))
         except webhook_signature.BadSignature as error:
-            log.warning("a webhook was refused: %s", error)
+            self._refusals.note(400, route, error.cause)
             return error_response(400, str(error))
         except UnknownOrder as error:
             return error_response(404, str(error), Code.ORDER_UNKNOWN.value)
@@ -144,7 +151,7 @@ class Api:
         webhook_signature.check(
             raw, request.header("stripe-signature"), self._webhook_secret, self._clock()
         )
-        event = _stripe_event(read_json(raw))
+        event = requests.stripe_event(read_json(raw))
         done = self._stripe_events.handle(event)
         log.info("%s %s: %s", event.type, event.event_id, done)
         return json_response({"message": done})
@@ -201,7 +208,8 @@ class Api:
         session_id = request.query.get("session_id", "")
         if not requests.NAME.fullmatch(session_id):
             raise HttpError(400, "session_id is missing: open the page that Stripe sent you to")
-        return html_response(receipt.page(self._ledger.order(session_id)))
+        visit = requests.visit(request.query)
+        return html_response(receipt.page(self._ledger.order(session_id), session_id, visit))
 
     def _cabinet(self, request: Request) -> tuple[Cabinet, object]:
         """The cabinet that calls, proven by its token, and the body that it sent."""
@@ -213,22 +221,6 @@ class Api:
 def _refusal(refused: Refused) -> HttpError:
     """The answer to a cabinet whose claim or settle does not apply."""
     return HttpError(409, refused.reason, refused.code.value if refused.code else "")
-
-
-def _stripe_event(body: object) -> StripeEvent:
-    if isinstance(body, dict):
-        data = body.get("data")
-        subject = data.get("object") if isinstance(data, dict) else None
-        created = body.get("created")
-        kind, event_id = body.get("type"), body.get("id")
-        if (
-            isinstance(subject, dict)
-            and isinstance(created, int)
-            and isinstance(kind, str)
-            and isinstance(event_id, str)
-        ):
-            return StripeEvent(event_id, kind, float(created), subject)
-    raise HttpError(400, "the body is signed, but it is not a Stripe event")
 
 
 def _offer(link: PaymentLink) -> dict[str, Any]:

@@ -6,7 +6,6 @@ Source: AWS, "Create AWS Lambda proxy integrations for HTTP APIs", payload forma
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,10 +53,13 @@ class Request:
         if self.body_is_base64:
             try:
                 raw = base64.b64decode(self.body, validate=True)
-            except binascii.Error as error:
+            except ValueError as error:
                 raise HttpError(400, "the body is not what API Gateway sends") from error
         else:
-            raw = self.body.encode()
+            try:
+                raw = self.body.encode()
+            except UnicodeEncodeError as error:
+                raise HttpError(400, "the body is not what API Gateway sends") from error
         if len(raw) > LARGEST_BODY:
             raise HttpError(413, f"the body is larger than {LARGEST_BODY // 1024} KB")
         return raw
@@ -80,11 +82,21 @@ def request_of(event: Mapping[str, Any]) -> Request:
         )
     return Request(
         route=route,
-        headers=event.get("headers") or {},
-        query=event.get("queryStringParameters") or {},
-        body=event.get("body") or "",
+        headers=_texts(event.get("headers")),
+        query=_texts(event.get("queryStringParameters")),
+        body=_text(event.get("body")),
         body_is_base64=bool(event.get("isBase64Encoded")),
     )
+
+
+def _text(found: object) -> str:
+    return found if isinstance(found, str) else ""
+
+
+def _texts(found: object) -> dict[str, str]:
+    if not isinstance(found, Mapping):
+        return {}
+    return {str(name): value for name, value in found.items() if isinstance(value, str)}
 
 
 def read_json(raw: bytes) -> object:

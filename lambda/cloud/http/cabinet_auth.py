@@ -4,32 +4,46 @@ from __future__ import annotations
 
 import hmac
 
-from cloud.core.cabinets import Cabinet
+from cloud.core.cabinets import MACHINE_ID, Cabinet
 from cloud.services import cabinet_tokens
 from cloud.stores.base import Ledger
 
 
 class NotAllowed(Exception):
-    """``status`` is 401 for a token that proves nothing, 403 for one of another cabinet."""
+    """``status`` is 401 for a token that proves nothing, 403 for one of another cabinet; ``cause``
+    is a word for the log."""
 
-    def __init__(self, message: str, status: int) -> None:
+    def __init__(self, message: str, status: int, cause: str) -> None:
         super().__init__(message)
         self.status = status
+        self.cause = cause
 
 
 def authenticate(ledger: Ledger, authorization: str, machine_id: str) -> Cabinet:
     """The cabinet that ``authorization`` proves, if it is ``machine_id``."""
     scheme, _, token = authorization.partition(" ")
-    owner = token.strip().rpartition(".")[0]
-    cabinet = ledger.cabinet(owner) if owner else None
+    token = token.strip() if token.isascii() else ""
+    owner = token.rpartition(".")[0]
+    cabinet = ledger.cabinet(owner) if MACHINE_ID.fullmatch(owner) else None
     # An unknown cabinet is compared all the same, so that the time tells nothing.
     stored = cabinet.token_hash if cabinet else cabinet_tokens.digest("")
-    matches = hmac.compare_digest(stored, cabinet_tokens.digest(token.strip()))
+    matches = hmac.compare_digest(stored, cabinet_tokens.digest(token))
     if scheme.lower() != "bearer" or cabinet is None or cabinet.removed or not matches:
         raise NotAllowed(
             "the token is missing or not valid: take the one that `cloud.admin add` printed",
             401,
+            _cause(authorization, cabinet),
         )
     if cabinet.machine_id != machine_id:
-        raise NotAllowed(f"this is the token of {owner}: it can act for no other cabinet", 403)
+        raise NotAllowed(
+            f"this is the token of {owner}: it can act for no other cabinet", 403, "other cabinet"
+        )
     return cabinet
+
+
+def _cause(authorization: str, cabinet: Cabinet | None) -> str:
+    if not authorization:
+        return "no token"
+    if cabinet is None:
+        return "unknown cabinet"
+    return "removed cabinet" if cabinet.removed else "wrong token"

@@ -10,6 +10,13 @@ from string import Template
 from cloud.core import money
 from cloud.core.orders import Order, OrderState
 
+# How long a page waits before it asks again, by how often it has: most payments are over in
+# seconds. A page that nobody closes asks a hundred times in its first hour, and then no more.
+_PAUSES = ((15, 2), (27, 5), (60, 20), (100, 90))  # (asked so often at most, seconds)
+MOST_VISITS = _PAUSES[-1][0]
+# A payment that the cloud never hears of: its event is there within seconds, so five minutes do.
+UNKNOWN_VISITS = 37
+
 
 @dataclass(frozen=True)
 class ReceiptText:
@@ -21,8 +28,24 @@ class ReceiptText:
     final: bool
 
 
-def text_of(order: Order | None) -> ReceiptText:
-    """What a receipt says of an order; ``None`` is a payment whose event has not come yet."""
+def pause(visit: int, known: bool) -> int | None:
+    """After how many seconds the page asks again; ``None`` if it has asked often enough."""
+    if visit >= (MOST_VISITS if known else UNKNOWN_VISITS):
+        return None
+    return next(seconds for most, seconds in _PAUSES if visit < most)
+
+
+def text_of(order: Order | None, visit: int = 0) -> ReceiptText:
+    """What a receipt says of an order; ``None`` is a payment whose event has not come yet, or has
+    not come in ``visit`` visits."""
+    if order is None and visit >= UNKNOWN_VISITS:
+        return ReceiptText(
+            "We know of no such payment",
+            "If you paid just now, open this page again in some minutes. A payment that never "
+            "reaches us charges you nothing.",
+            "back",
+            final=True,
+        )
     if order is None:
         return ReceiptText(
             "One moment",
@@ -88,14 +111,17 @@ def _settled(order: Order, plays: str, amount: str) -> ReceiptText:
     )
 
 
-def page(order: Order | None) -> str:
-    """The receipt as an HTML page; nothing in it comes from the player."""
-    text = text_of(order)
+def page(order: Order | None, session_id: str, visit: int) -> str:
+    """The receipt as an HTML page, at the phone's ``visit``-th visit, from 0 on. Nothing of what
+    the player sent is in it but the session's id, which is of letters that mean nothing in HTML."""
+    text = text_of(order, visit)
+    seconds = None if text.final else pause(visit, order is not None)
+    again = f"{seconds}; url=?session_id={session_id}&amp;again={visit + 1}"
     return _template().substitute(
         title=text.title,
         sentence=text.sentence,
         tone=text.tone,
-        reload="" if text.final else '<meta http-equiv="refresh" content="2">',
+        reload="" if seconds is None else f'<meta http-equiv="refresh" content="{again}">',
         reference=order.order_id[-8:] if order else "",
     )
 

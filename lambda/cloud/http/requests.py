@@ -15,9 +15,22 @@ from cloud.core.limits import (
     MOST_PULSES,
 )
 from cloud.core.orders import ClaimRequest, LostRequest, SettleRequest
+from cloud.core.texts import is_plain, one_line
+from cloud.services.stripe_events import StripeEvent
 
 TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z")
 NAME = re.compile(rf"[A-Za-z0-9_:.-]{{1,{LONGEST_NAME}}}")
+LATEST_SECOND = 10**11  # of the year 5138: what is later cannot be a date
+
+# The texts of an event's subject that are looked up, passed on or logged. The rest may be anything:
+# a name that a player's phone cut in the middle of a letter must not cost them their order.
+_USED = (
+    ("id",),
+    ("payment_link",),
+    ("payment_intent",),
+    ("object",),
+    ("metadata", "machine_id"),
+)
 
 
 class BadBody(Exception):
@@ -45,7 +58,7 @@ class _Reader:
         if not isinstance(value, str) or len(value) > most:
             self.mistakes.append(f"{key} must be a string of at most {most} characters")
             return ""
-        return value
+        return one_line(value)
 
     def whole(self, key: str, low: int, high: int, default: int | None = None) -> int:
         value = self.body.get(key, default)
@@ -64,6 +77,13 @@ class _Reader:
     def done(self) -> None:
         if self.mistakes:
             raise BadBody("; ".join(self.mistakes))
+
+
+def visit(query: Mapping[str, str]) -> int:
+    """How often a phone has loaded this receipt by itself; what says nothing of that is its first
+    visit."""
+    again = query.get("again", "")
+    return int(again) if re.fullmatch("[0-9]{1,4}", again) else 0
 
 
 def machine_id(body: object) -> str:
@@ -93,7 +113,7 @@ def heartbeat(body: object) -> HeartbeatRequest:
         state=reader.words("state", LONGEST_WORD),
         software=reader.words("version", LONGEST_WORD),
         healthy=reader.truth("healthy", not problems),
-        problems=tuple(problems),
+        problems=tuple(one_line(problem) for problem in problems),
     )
     reader.done()
     return read
@@ -149,3 +169,29 @@ def settle(body: object) -> SettleRequest | LostRequest:
         reader.mistakes.append("pulsed must not be more than pulses")
     reader.done()
     return read
+
+
+def stripe_event(body: object) -> StripeEvent:
+    """Reads the body of ``POST /addCredit``, whose signature is known to be right."""
+    found = body if isinstance(body, Mapping) else {}
+    data = found.get("data")
+    subject = data.get("object") if isinstance(data, Mapping) else None
+    event_id, kind, created = found.get("id"), found.get("type"), found.get("created")
+    if (
+        not isinstance(subject, Mapping)
+        or not (isinstance(event_id, str) and NAME.fullmatch(event_id))
+        or not (isinstance(kind, str) and NAME.fullmatch(kind))
+        or not isinstance(created, int)
+        or isinstance(created, bool)
+        or not 0 <= created <= LATEST_SECOND
+        or not all(is_plain(_deep(subject, path)) for path in _USED)
+    ):
+        raise BadBody("the body is signed, but it is not a Stripe event")
+    return StripeEvent(event_id, kind, float(created), subject)
+
+
+def _deep(found: object, path: tuple[str, ...]) -> str:
+    """A text deep in a JSON object; empty if there is none."""
+    for name in path:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found if isinstance(found, str) else ""

@@ -130,6 +130,10 @@ class Claims:
                 write_id=stamp.write_id,
                 machine_id=order.machine_id,
                 order_id=order.order_id,
+                amount=order.amount,
+                currency=order.currency,
+                todo="compare `kiosk ledger` on the cabinet with the order; if somebody else may "
+                f"have its token, make a new one: `token {order.machine_id}`",
             )
         )
 

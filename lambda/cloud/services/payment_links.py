@@ -28,6 +28,10 @@ CHECK_MS = 240_000
 EXPIRE_AT_ONCE = 20
 TRIES = 3
 
+# A link that Stripe has just called payable is not asked about again for so long: a cabinet that
+# asks without end, or a thief with its token, costs a few calls a minute.
+CONFIRMED_MS = 60_000
+
 
 class UnknownPrice(Exception):
     """The cabinet asked for a price that is not on its list."""
@@ -81,7 +85,7 @@ class PaymentLinks:
         try:
             self._retire(cabinet, links)
             if healthy:
-                link = self._checked(self._switch(link, active=True))
+                link = self._checked(self._switch(link, active=True), CHECK_MS)
                 return None if link.withdrawn else link
             if not self._switch_off(links):
                 return link
@@ -104,7 +108,11 @@ class PaymentLinks:
         link = self._ledger.link(link_id)
         if link is None or link.due_at_ms is None or link.due_at_ms > self._clock.now_ms():
             return False
-        self._ask(link)
+        # Behind the others first: one that fails keeps none of them waiting.
+        stamp = self._clock.stamp()
+        asked = cabinets.want(link, link.wanted, stamp.at_ms + SWITCHING_MS, stamp)
+        if self._ledger.replace(link, asked):
+            self._ask(asked)
         return True
 
     def let_sweep_look_now(self, machine_id: str) -> None:
@@ -220,7 +228,7 @@ class PaymentLinks:
             if link.made_with != made_with or link.quantity != quantity or link.withdrawn:
                 continue
             if link.wanted and link.settled:
-                link = self._looked_at(link)
+                link = self._checked(link, CONFIRMED_MS)
             else:
                 self._let_sweep_look(cabinet.machine_id)
                 link = self._switch(link, active=True)
@@ -228,14 +236,17 @@ class PaymentLinks:
                 return link
         return None
 
-    def _checked(self, link: PaymentLink) -> PaymentLink:
-        """The link, looked at if that was a while ago."""
-        if link.withdrawn or self._clock.now_ms() - link.checked_at_ms < CHECK_MS:
+    def _checked(self, link: PaymentLink, after_ms: int) -> PaymentLink:
+        """The link, looked at if that was ``after_ms`` ago."""
+        if link.withdrawn or 0 <= self._clock.now_ms() - link.checked_at_ms < after_ms:
             return link
         looked_at = self._looked_at(link)
-        if not looked_at.withdrawn:
-            self._ledger.replace(link, cabinets.checked(link, self._clock.stamp()))
-        return looked_at
+        if looked_at.withdrawn:
+            return looked_at
+        checked = cabinets.checked(link, self._clock.stamp())
+        if self._ledger.replace(link, checked):
+            return checked
+        return self._ledger.link(link.link_id) or link
 
     def _looked_at(self, link: PaymentLink) -> PaymentLink:
         """The link, withdrawn if Stripe does not have it on although it should."""
@@ -284,6 +295,7 @@ class PaymentLinks:
                 text=text,
                 write_id=stamp.write_id,
                 machine_id=link.machine_id,
+                todo="look at the link in Stripe's dashboard",
             )
         )
 

@@ -57,10 +57,13 @@ class RefundsAndDisputes:
                 incident_id=f"{order.order_id}:disputed",
                 at_ms=stamp.at_ms,
                 text=f"the player's bank disputes the charge of {charged} for {order.pulsed} of "
-                f"{order.pulses} pulses: answer it in Stripe's dashboard in time; "
-                "`kiosk ledger` on the cabinet has the pulses",
+                f"{order.pulses} pulses",
                 write_id=stamp.write_id,
                 machine_id=order.machine_id,
                 order_id=order.order_id,
+                amount=order.charged or order.amount,
+                currency=order.currency,
+                todo="answer it in Stripe's dashboard in time; `kiosk ledger` on the cabinet has "
+                "the pulses",
             )
         )

@@ -148,6 +148,8 @@ class Settlement:
             order,
             "refused",
             f"{what}: Stripe refused{code}: {refusal}; it is tried again each hour{until}",
+            due or order.amount,
+            "look at the payment in Stripe's dashboard",
         )
         later = orders.refused(order, self._clock.stamp())
         if isinstance(later, Refused) or not self._ledger.replace(order, later):
@@ -174,9 +176,13 @@ class Settlement:
             f"{order.pulsed} of {order.pulses} pulses were made, "
             f"{money.text(due, order.currency)} was due and "
             f"{money.text(order.charged, order.currency)} was charged: {why}",
+            abs(order.charged - due),
+            "ask who changed it in Stripe's dashboard; the player is owed nothing"
+            if order.charged <= due
+            else "refund the difference in Stripe's dashboard",
         )
 
-    def _tell(self, order: Order, what: str, text: str) -> None:
+    def _tell(self, order: Order, what: str, text: str, amount: int, todo: str) -> None:
         stamp = self._clock.stamp()
         self._ledger.insert(
             Incident(
@@ -186,6 +192,9 @@ class Settlement:
                 write_id=stamp.write_id,
                 machine_id=order.machine_id,
                 order_id=order.order_id,
+                amount=amount,
+                currency=order.currency,
+                todo=todo,
             )
         )
 
@@ -196,8 +205,7 @@ def report_rebuilt(ledger: Ledger, order: Order, stamp: Stamp) -> None:
     given = (
         f"{order.pulsed} of {order.pulses} pulses"
         if order.pulses
-        else "an unknown number of pulses: if the cabinet's journal has none, refund it in "
-        "Stripe's dashboard"
+        else "an unknown number of pulses"
     )
     ledger.insert(
         Incident(
@@ -208,5 +216,9 @@ def report_rebuilt(ledger: Ledger, order: Order, stamp: Stamp) -> None:
             write_id=stamp.write_id,
             machine_id=order.machine_id,
             order_id=order.order_id,
+            amount=order.charged,
+            currency=order.currency,
+            todo="compare it with `kiosk ledger` on the cabinet; refund in Stripe's dashboard what "
+            "it did not give",
         )
     )

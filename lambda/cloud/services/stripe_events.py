@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from cloud.adapters.stripe_gateway import Gateway, StripeRefused
 from cloud.core import money, orders
 from cloud.core.cabinets import Incident, PaymentLink
+from cloud.core.order_history import begun
 from cloud.core.orders import Order, OrderState, Refused, Schedule
 from cloud.core.payments import HOLD_SECONDS, Money, Payment, money_of
 from cloud.core.prices import credits_for
@@ -151,6 +152,7 @@ class StripeEvents:
             write_id=stamp.write_id,
             changed_at_ms=stamp.at_ms,
             due_at_ms=stamp.at_ms,
+            history=begun(paid_at_ms, stamp.at_ms),
         )
 
     def _rebuild(self, order: Order) -> str:
@@ -212,7 +214,14 @@ class StripeEvents:
         log.warning("event %s, session %s: %s", event.event_id, session_id, text)
         stamp = self._clock.stamp()
         self._ledger.insert(
-            Incident(f"{session_id}:paid", stamp.at_ms, text, stamp.write_id, order_id=session_id)
+            Incident(
+                f"{session_id}:paid",
+                stamp.at_ms,
+                text,
+                stamp.write_id,
+                order_id=session_id,
+                todo="look at the payment in Stripe's dashboard",
+            )
         )
         return text
 

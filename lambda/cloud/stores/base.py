@@ -25,6 +25,10 @@ class LedgerUnavailable(Exception):
     """
 
 
+class DamagedRecord(LedgerUnavailable):
+    """One record cannot be read, now or later; the others can."""
+
+
 class WriteResult(Enum):
     """What became of a conditional write; true if the item is stored as it was asked for.
 

@@ -14,9 +14,10 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
+from cloud.core.order_history import Step
 from cloud.core.orders import Order, OrderState
 from cloud.core.prices import Bonus, PriceList
-from cloud.stores.base import Item, LedgerUnavailable
+from cloud.stores.base import DamagedRecord, Item
 
 VERSION = 1
 
@@ -34,12 +35,12 @@ def to_document(item: Item) -> Document:
 
 
 def from_document(kind: type[T], document: Any) -> T:
-    """The item of a document; raises :class:`LedgerUnavailable` if it cannot be read."""
+    """The item of a document; raises :class:`DamagedRecord` if it cannot be read."""
     if not isinstance(document, Mapping):
-        raise LedgerUnavailable("a record of the ledger is damaged: it is no document")
+        raise DamagedRecord("a record of the ledger is damaged: it is no document")
     version = document.get("v")
     if version != VERSION:
-        raise LedgerUnavailable(
+        raise DamagedRecord(
             f"a record of the ledger has schema version {version}, and this program reads "
             f"{VERSION}: run the version that wrote it"
         )
@@ -50,7 +51,15 @@ def from_document(kind: type[T], document: Any) -> T:
                 known[name] = decode(known[name])
         return kind(**known)
     except (KeyError, TypeError, ValueError) as error:
-        raise LedgerUnavailable(f"a record of the ledger is damaged: {error}") from error
+        raise DamagedRecord(f"a record of the ledger is damaged: {error}") from error
+
+
+def _encode_history(history: tuple[Step, ...]) -> list[list[int | str]]:
+    return [[step.at_ms, step.what, step.detail] for step in history]
+
+
+def _decode_history(rows: list[list[Any]]) -> tuple[Step, ...]:
+    return tuple(Step(*row[:3]) for row in rows)
 
 
 def _encode_prices(prices: PriceList) -> Document:
@@ -72,7 +81,10 @@ _NAMES: dict[type, tuple[str, ...]] = {
 }
 _Convert = Callable[[Any], Any]
 _CONVERTED: dict[type, dict[str, tuple[_Convert, _Convert]]] = {
-    Order: {"state": (lambda state: state.value, OrderState)},
+    Order: {
+        "state": (lambda state: state.value, OrderState),
+        "history": (_encode_history, _decode_history),
+    },
     Cabinet: {"prices": (_encode_prices, _decode_prices)},
     PaymentLink: {"prices": (_encode_prices, _decode_prices)},
     Presence: {"problems": (list, tuple)},

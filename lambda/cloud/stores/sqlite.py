@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
 from cloud.core.orders import FINISHED, UNFINISHED, Order, OrderState
 from cloud.stores import records
-from cloud.stores.base import Item, LedgerUnavailable, Replaceable, WriteResult
+from cloud.stores.base import DamagedRecord, Item, LedgerUnavailable, Replaceable, WriteResult
 
 SCHEMA_VERSION = 2
 PAGE = 200  # rows that a list reads at a time
@@ -332,5 +332,5 @@ def _read(kind: type[T], body: str) -> T:
     try:
         document = json.loads(body)
     except ValueError as error:
-        raise LedgerUnavailable(f"a record of the ledger is damaged: {error}") from error
+        raise DamagedRecord(f"a record of the ledger is damaged: {error}") from error
     return records.from_document(kind, document)

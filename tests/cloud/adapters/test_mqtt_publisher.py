@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
+import select
+import socket
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,3 +81,150 @@ def test_a_refused_password_is_a_failure_that_does_not_tell_it(broker: EmbeddedB
 
 def test_closing_without_having_published_is_fine() -> None:
     MqttPublisher("mqtt://localhost:1").close()
+
+
+class Line:
+    """A TCP proxy to a broker. Connections that were made before :meth:`cut` stay open and carry
+    nothing any more, like those of a machine that was frozen; ``delay`` holds each answer back."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._dead: set[int] = set()
+        self._number = 0
+        self.connections = 0
+        self.silent = False
+        self.delay = 0.0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._stopping = threading.Event()
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def cut(self) -> None:
+        """What is connected now is dead from now on; new connections work."""
+        self._dead = set(range(self._number + 1))
+
+    def close(self) -> None:
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while not self._stopping.is_set():
+            if select.select([self._listener], [], [], 0.02)[0]:
+                client, _ = self._listener.accept()
+                self._number += 1
+                self.connections += 1
+                carry = threading.Thread(target=self._carry, args=(client, self._number))
+                self._threads.append(carry)
+                carry.start()
+
+    def _carry(self, client: socket.socket, number: int) -> None:
+        with client, socket.create_connection(("127.0.0.1", self._port)) as broker:
+            while not self._stopping.is_set():
+                ready, _, _ = select.select([client, broker], [], [], 0.02)
+                for one, other in ((client, broker), (broker, client)):
+                    if one not in ready:
+                        continue
+                    with contextlib.suppress(OSError):
+                        data = one.recv(65536)
+                        if not data:
+                            return
+                        if number in self._dead or self.silent:
+                            continue
+                        if one is broker and self._stopping.wait(self.delay):
+                            return
+                        other.sendall(data)
+
+
+@pytest.fixture
+def line(broker: EmbeddedBroker) -> Iterator[Line]:
+    made = Line(broker.port)
+    yield made
+    made.close()
+
+
+def through(line: Line, timeout: float, now: list[float]) -> MqttPublisher:
+    url = f"mqtt://cloud:pass%3Aword%2F1@127.0.0.1:{line.port}"
+    return MqttPublisher(url, timeout, lambda: now[0])
+
+
+def seconds_of(publisher: MqttPublisher) -> float:
+    begun = time.monotonic()
+    with contextlib.suppress(PublishFailed):
+        publisher.publish("a", b"x")
+    return time.monotonic() - begun
+
+
+def test_after_a_minute_frozen_a_message_needs_no_more_than_a_new_connection(line: Line) -> None:
+    now = [1000.0]
+    publisher = through(line, 4.0, now)
+    publisher.publish("a", b"1")
+    publisher.publish("a", b"2")
+    assert line.connections == 1
+    line.cut()
+    now[0] += 60
+    begun = time.monotonic()
+    publisher.publish("a", b"3")
+    assert time.monotonic() - begun < 0.5
+    assert line.connections == 2
+    publisher.close()
+
+
+def test_a_connection_that_died_unheard_is_replaced_within_the_timeout(line: Line) -> None:
+    now = [1000.0]
+    publisher = through(line, 2.0, now)
+    publisher.publish("a", b"1")
+    line.cut()
+    begun = time.monotonic()
+    publisher.publish("a", b"2")
+    assert 0.4 < time.monotonic() - begun < 1.2
+    publisher.close()
+
+
+def test_a_slow_broker_is_waited_for_and_not_called_dead(line: Line) -> None:
+    """Others are heard in between, so the connection lives."""
+    publisher = through(line, 2.0, [1000.0])
+    publisher.publish("a", b"1")
+    line.delay = 0.35
+    threads = [threading.Thread(target=publisher.publish, args=("a", b"2")) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert line.connections == 1
+    publisher.close()
+
+
+def test_the_timeout_bounds_connecting_and_confirmation_together(line: Line) -> None:
+    publisher = through(line, 0.6, [1000.0])
+    line.delay = 0.5  # the CONNACK comes late, and then nothing comes in time
+    assert seconds_of(publisher) < 0.9
+    publisher.close()
+
+
+def test_with_a_silent_broker_a_publish_ends_in_its_time_however_often(line: Line) -> None:
+    now = [1000.0]
+    publisher = through(line, 0.4, now)
+    publisher.publish("a", b"1")
+    line.silent = True
+    for _ in range(3):
+        assert seconds_of(publisher) < 0.7
+        now[0] += 60
+    line.silent = False
+    publisher.publish("a", b"2")
+    begun = time.monotonic()
+    publisher.close()
+    assert time.monotonic() - begun < 2
+
+
+def test_a_broker_that_comes_back_is_used_at_once(
+    broker: EmbeddedBroker, publisher: MqttPublisher
+) -> None:
+    publisher.publish("a", b"1")
+    broker.stop()
+    broker.start()
+    begun = time.monotonic()
+    publisher.publish("a", b"2")
+    assert time.monotonic() - begun < 0.6

@@ -239,6 +239,7 @@ def test_a_link_whose_answer_was_lost_is_not_made_twice(arcade: Arcade) -> None:
 def test_a_withdrawn_link_is_replaced(arcade: Arcade) -> None:
     first = arcade.link()
     arcade.stripe.links[first]["active"] = False
+    arcade.now += 60
     second = arcade.link()
     assert second != first
     assert arcade.stripe.links[second]["active"]

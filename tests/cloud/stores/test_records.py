@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
+from cloud.core.order_history import Step
 from cloud.core.orders import Order, OrderState
 from cloud.core.prices import Bonus, PriceList
 from cloud.stores import records
@@ -36,6 +37,11 @@ def anything(annotation: str, rng: random.Random) -> Any:
             return rng.choice(list(OrderState))
         case "tuple[str, ...]":
             return tuple(rng.choice(TEXTS) for _ in range(rng.randrange(4)))
+        case "tuple[Step, ...]":
+            return tuple(
+                Step(rng.randrange(10**13), rng.choice(TEXTS), rng.choice(TEXTS))
+                for _ in range(rng.randrange(4))
+            )
         case "PriceList":
             bonuses = tuple(Bonus(n, n + 1) for n in range(1, rng.randrange(1, 4)))
             return PriceList(rng.randrange(1, 10**8), "USD", bonuses, rng.randrange(1, 99))
