@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from kiosk.config.errors import ConfigError, problems, syntax_error
-from kiosk.config.schema import Config, is_loopback
+from kiosk.config.schema import Config
 
 _REMEDY = "`python -m cloud.admin add` prints one"
 
@@ -39,11 +39,6 @@ def warnings(path: Path, config: Config) -> tuple[str, ...]:
     if path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
         found.append(
             f"{path} holds secrets and others on this machine may read it: chmod 600 {path}"
-        )
-    if not config.broker.tls and not is_loopback(config.broker.host):
-        found.append(
-            "the broker's password travels in the clear: set tls = true in [broker], "
-            "or keep the network between them to yourself"
         )
     return tuple(found)
 

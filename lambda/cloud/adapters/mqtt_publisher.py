@@ -28,15 +28,18 @@ class MqttPublisher:
     Connects at the first message and again whenever the connection broke; ``timeout`` seconds bound
     the wait for the connection and for the PUBACK together. A message whose PUBACK did not come in
     time may still arrive: what is published is a hint, and hints may come twice.
+
+    With mqtts:// the broker must prove itself: against ``ca_file``, or the system's list if empty.
     """
 
-    def __init__(self, url: str, timeout: float = 4.0) -> None:
+    def __init__(self, url: str, timeout: float = 4.0, ca_file: str = "") -> None:
         address = urlsplit(url)
         self._host = address.hostname or ""
         self._tls = address.scheme == "mqtts"
         self._port = address.port or (8883 if self._tls else 1883)
         self._username = unquote(address.username or "")
         self._password = unquote(address.password or "")
+        self._ca_file = ca_file
         self._timeout = timeout
         self._connected = threading.Event()
         self._lock = threading.Lock()
@@ -84,7 +87,7 @@ class MqttPublisher:
         if self._username:
             client.username_pw_set(self._username, self._password)
         if self._tls:
-            client.tls_set_context(ssl.create_default_context())
+            client.tls_set_context(ssl.create_default_context(cafile=self._ca_file or None))
         client.reconnect_delay_set(1, 8)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
