@@ -1,4 +1,4 @@
-"""What strict mypy must refuse: a state or an event with a field that is misspelt or mistyped."""
+"""What strict mypy must refuse: a state, an order or a call with a misspelt or mistyped field."""
 
 from __future__ import annotations
 
@@ -22,11 +22,28 @@ relay = state.relay
 order = OrderProgress("cs_1", "claim")
 """
 
+CLOUD = """
+from dataclasses import replace
+from cloud.core import orders
+from cloud.core.orders import ClaimRequest, Order, OrderState, Schedule, SettleRequest
+from cloud.core.stamps import Stamp
+
+stamp = Stamp(1, "write")
+schedule = Schedule(1, 2, 3)
+claim = ClaimRequest("cab001", "cs_1", "claim")
+settle = SettleRequest("cab001", "cs_1", "claim", 1, 1)
+order = Order("cs_1", "cab001", OrderState.OPEN, 1, 1, 100, "USD", "pi_1", True, 1, 2, 3, "write")
+"""
+
 # Each is one statement after its beginning; the first of them shows that those pass.
 GOOD = {
     "the kiosk's state and orders": (
         KIOSK,
         "replace(state, relay=replace(relay, ready=True, problem=''))\nreplace(order, begun=1)",
+    ),
+    "the cloud's orders": (
+        CLOUD,
+        "orders.claim(order, claim, stamp, schedule)\norders.settle(order, settle, stamp)",
     ),
 }
 BAD = {
@@ -42,10 +59,16 @@ BAD = {
     "a call without its claim id": (KIOSK, "ClaimCall('cab001', 'cs_1')"),
     "a settle of a text": (KIOSK, "SettleCall('cab001', 'cs_1', 'c1', '3', 3)"),
     "a level that no log has": (KIOSK, "Report('loud', 'hello')"),
+    "a misspelt field of the cloud's order": (CLOUD, "replace(order, charjed=1)"),
+    "a mistyped field of the cloud's order": (CLOUD, "replace(order, charged='1')"),
+    "a time that is not whole milliseconds": (CLOUD, "replace(order, paid_at_ms=1.5)"),
+    "a claim that is a settle": (CLOUD, "orders.claim(order, settle, stamp, schedule)"),
+    "an arrow without its stamp": (CLOUD, "orders.settled(order, 100, 1.5)"),
+    "a reason that is no text": (CLOUD, "orders.release(order, 7, stamp)"),
 }
 
 # Where `replace(order, **changes)` is not written: mypy checks fields by their names only.
-TYPED = ("kiosk",)
+TYPED = ("kiosk", "lambda/cloud")
 
 
 @pytest.fixture(scope="module")

@@ -51,7 +51,9 @@ def test_systemd_would_find_an_unknown_setting(
     wrong = unit.replace(PROGRAM, "/bin/true").replace("Restart=always", "Restart=perhaps")
     # systemd 252: "Failed to parse service restart specifier, ignoring: perhaps";
     # 257: "Failed to parse Restart=perhaps, ignoring: Invalid argument".
-    assert re.search("failed to parse .*restart.*perhaps", verify(systemd, wrong, tmp_path), re.I)
+    assert re.search(
+        "failed to parse .*restart.*perhaps", verify(systemd, wrong, tmp_path), re.IGNORECASE
+    )
 
 
 @pytest.mark.parametrize("key", ["ExecStart", "ExecStopPost"])

@@ -182,11 +182,14 @@ class Bystander:
         self._client.on_message = lambda _client, _data, message: self.heard.put(message)
         ready = threading.Event()
         # With each connection anew: paho reconnects by itself, and a clean session forgets.
-        self._client.on_connect = lambda *_: self._client.subscribe(STATUS, 1)
+        self._client.on_connect = self._subscribe
         self._client.on_subscribe = lambda *_: ready.set()
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
         assert ready.wait(WAIT_S)
+
+    def _subscribe(self, client: mqtt.Client, *_details: object) -> None:
+        client.subscribe(STATUS, 1)
 
     def publish(self, payload: bytes, topic: str = COIN) -> None:
         sent = self._client.publish(topic, payload, qos=1)
