@@ -6,6 +6,7 @@ import pytest
 
 from cloud import handler
 from cloud.settings import SettingsError, from_environment
+from tests.plugins.mosquitto import Certificates
 
 GOOD = {
     "LEDGER": "sqlite:////tmp/ledger.db",
@@ -119,6 +120,11 @@ def test_on_this_machine_nothing_needs_tls(host: str) -> None:
 def test_a_ca_file_without_tls_has_no_use() -> None:
     with pytest.raises(SettingsError, match="MQTT_CA_FILE has no use"):
         from_environment(GOOD | {"MQTT_URL": "mqtt://c:hush@localhost", "MQTT_CA_FILE": __file__})
+
+
+def test_a_ca_file_with_a_certificate_is_taken(certificates: Certificates) -> None:
+    settings = from_environment(GOOD | {"MQTT_CA_FILE": str(certificates.ca_file)})
+    assert settings.mqtt_ca_file == str(certificates.ca_file)
 
 
 def test_all_that_would_show_a_secret_is_told_at_once() -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from paho.mqtt.client import Client
     from paho.mqtt.reasoncodes import ReasonCode
 
+    from cloud.adapters.broker_tls import BrokerContext
+
 log = logging.getLogger(__name__)
 
 
@@ -44,6 +46,7 @@ class MqttPublisher:
         self._connected = threading.Event()
         self._lock = threading.Lock()
         self._client: Client | None = None
+        self._context: BrokerContext | None = None
 
     def publish(self, topic: str, payload: bytes) -> None:
         client = self._started()
@@ -62,6 +65,8 @@ class MqttPublisher:
             if self._client:
                 self._client.disconnect()
                 self._client.loop_stop()
+                if self._context is not None:
+                    self._context.close_last()
                 self._client = None
 
     def _started(self) -> Client:
@@ -74,8 +79,6 @@ class MqttPublisher:
             return self._client
 
     def _new_client(self) -> Client:
-        import ssl
-
         from paho.mqtt.client import Client, MQTTv311
         from paho.mqtt.enums import CallbackAPIVersion
 
@@ -87,7 +90,10 @@ class MqttPublisher:
         if self._username:
             client.username_pw_set(self._username, self._password)
         if self._tls:
-            client.tls_set_context(ssl.create_default_context(cafile=self._ca_file or None))
+            from cloud.adapters import broker_tls
+
+            self._context = broker_tls.context(self._ca_file)
+            client.tls_set_context(self._context)
         client.reconnect_delay_set(1, 8)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
