@@ -33,7 +33,7 @@ def load(path: Path) -> Config:
         raise ConfigError(problems(path, text, error)) from None
 
 
-def warnings(path: Path, config: Config) -> tuple[str, ...]:
+def warnings(path: Path) -> tuple[str, ...]:
     """What an operator should mend, although the kiosk runs: a sentence each."""
     found = []
     if path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):

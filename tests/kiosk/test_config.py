@@ -420,10 +420,10 @@ def test_what_is_no_toml_is_told_with_its_place(write: Write, text: str, told: s
 def test_a_file_that_others_may_read_is_a_warning(write: Write) -> None:
     path = write(SMALLEST)
     found = loader.load(path)
-    assert loader.warnings(path, found) == ()
+    assert loader.warnings(path) == ()
     for mode in (0o640, 0o604):
         path.chmod(mode)
-        (warning,) = loader.warnings(path, found)
+        (warning,) = loader.warnings(path)
         assert warning.endswith(f"chmod 600 {path}")
 
 
