@@ -12,7 +12,11 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.plugins.phone", "tests.plugins.stripe_description"]
+pytest_plugins = [
+    "tests.plugins.mosquitto",
+    "tests.plugins.phone",
+    "tests.plugins.stripe_description",
+]
 
 ROOT = Path(__file__).parent.parent
 PATIENCE = 3.0
@@ -36,7 +40,8 @@ def need() -> Callable[..., str]:
     Without any of them the test is skipped; where CI is set it fails, as nobody reads what a
     machine skips.
     """
-    beside = os.pathsep.join([os.environ.get("PATH", os.defpath), str(ROOT / ".venv-sam" / "bin")])
+    places = [os.environ.get("PATH", os.defpath), "/usr/sbin", str(ROOT / ".venv-sam" / "bin")]
+    beside = os.pathsep.join(places)
 
     def find(*programs: str, package: str = "") -> str:
         for program in programs:

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from kiosk.config.errors import ConfigError, problems, syntax_error
-from kiosk.config.schema import Config, is_loopback
+from kiosk.config.schema import Config
 
 _REMEDY = "`python -m cloud.admin add` prints one"
 
@@ -33,17 +33,12 @@ def load(path: Path) -> Config:
         raise ConfigError(problems(path, text, error)) from None
 
 
-def warnings(path: Path, config: Config) -> tuple[str, ...]:
+def warnings(path: Path) -> tuple[str, ...]:
     """What an operator should mend, although the kiosk runs: a sentence each."""
     found = []
     if path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
         found.append(
             f"{path} holds secrets and others on this machine may read it: chmod 600 {path}"
-        )
-    if not config.broker.tls and not is_loopback(config.broker.host):
-        found.append(
-            "the broker's password travels in the clear: set tls = true in [broker], "
-            "or keep the network between them to yourself"
         )
     return tuple(found)
 

@@ -100,7 +100,7 @@ class BrokerConfig(_Section):
     """the name or address of the MQTT broker"""
 
     tls: bool = True
-    """whether the connection is encrypted"""
+    """whether the connection is encrypted; false only for a broker on this machine"""
 
     port: int = Field(
         default_factory=lambda data: 8883 if data.get("tls", True) else 1883,
@@ -120,6 +120,23 @@ class BrokerConfig(_Section):
 
     keepalive_s: int = Field(default=30, ge=5, le=3600)
     """how soon a dead connection is noticed, in seconds"""
+
+    @field_validator("tls")
+    @classmethod
+    def _only_this_machine_is_without_tls(cls, tls: bool, info: ValidationInfo) -> bool:
+        if not tls and not is_loopback(info.data.get("host", "localhost")):
+            raise ValueError("should be true: the password must not travel in the clear")
+        return tls
+
+    @field_validator("password")
+    @classmethod
+    def _password_is_not_empty(cls, password: SecretStr) -> SecretStr:
+        if not password.get_secret_value().strip():
+            raise ValueError(
+                "is empty, and whoever knows the username could be this cabinet: copy what "
+                "`python -m cloud.admin add` printed"
+            )
+        return password
 
     @field_validator("ca_file")
     @classmethod

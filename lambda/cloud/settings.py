@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+import ipaddress
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 
 class SettingsError(Exception):
@@ -31,7 +31,11 @@ class Times:
 @dataclass(frozen=True)
 class Settings:
     """Where everything is, and the secrets. ``public_url`` is where phones reach the API;
-    ``payment_methods`` are what the links take, by Stripe's names."""
+    ``payment_methods`` are what the links take, by Stripe's names.
+
+    ``mqtt_ca_file`` is the certificate that signed the broker's own, empty for the system's list;
+    ``mqtt_cabinet_url`` is where cabinets reach the broker, if not where the cloud does.
+    """
 
     ledger: str
     stripe_key: str = field(repr=False)
@@ -39,6 +43,8 @@ class Settings:
     mqtt_url: str = field(repr=False)
     public_url: str
     stripe_api_base: str = ""
+    mqtt_ca_file: str = ""
+    mqtt_cabinet_url: str = ""
     times: Times = Times()
     payment_methods: tuple[str, ...] = ("card",)
 
@@ -91,11 +97,22 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
     key = need("STRIPE_KEY", "the secret or restricted key from Stripe's dashboard")
     secret = need("STRIPE_WEBHOOK_SECRET", "the signing secret of the webhook endpoint (whsec_…)")
     broker = need("MQTT_URL", "the broker, as in mqtts://cloud:password@host:8883")
-    if broker and not re.match(r"mqtts?://[^/]", broker):
-        mistakes.append("MQTT_URL must begin with mqtt:// or mqtts:// and name a host")
+    if broker:
+        mistakes += broker_mistakes("MQTT_URL", broker)
+    for_cabinets = environment.get("MQTT_CABINET_URL", "").strip()
+    if for_cabinets:
+        mistakes += _cabinet_broker_mistakes("MQTT_CABINET_URL", for_cabinets)
+    ca_file = environment.get("MQTT_CA_FILE", "").strip()
+    if ca_file:
+        mistakes += _ca_file_mistakes("MQTT_CA_FILE", ca_file, broker)
     public = need("PUBLIC_URL", "where phones reach this API, as in https://pay.example.com")
-    if public and urlsplit(public).scheme not in ("http", "https"):
-        mistakes.append("PUBLIC_URL must begin with https://")
+    if public:
+        mistakes += _web_mistakes("PUBLIC_URL", public, "https://pay.example.com", "receipts")
+    stripe = environment.get("STRIPE_API_BASE", "").strip()
+    if stripe:
+        mistakes += _web_mistakes(
+            "STRIPE_API_BASE", stripe, "https://api.stripe.com", "the secret key"
+        )
     times = _times(environment, mistakes)
     methods = _payment_methods(environment, mistakes)
     if mistakes:
@@ -106,7 +123,9 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         webhook_secret=secret,
         mqtt_url=broker,
         public_url=public.rstrip("/"),
-        stripe_api_base=environment.get("STRIPE_API_BASE", ""),
+        stripe_api_base=stripe,
+        mqtt_ca_file=ca_file,
+        mqtt_cabinet_url=for_cabinets,
         times=times,
         payment_methods=methods,
     )
@@ -131,6 +150,90 @@ def _payment_methods(environment: Mapping[str, str], mistakes: list[str]) -> tup
             + (f": {', '.join(strange)} cannot be held and charged later" if strange else "")
         )
     return methods
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is this very machine, by its text: no name is looked up."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def broker_mistakes(name: str, url: str) -> Iterator[str]:
+    """What is wrong with a broker's address with an account in it, which is never repeated."""
+    address = _address(url, "mqtts", "mqtt")
+    if address is None:
+        yield (
+            f"{name} must be like mqtts://user:password@host:8883, with what is neither letter nor "
+            "digit in the password percent-encoded"
+        )
+        return
+    if _in_the_clear(address):
+        yield (
+            f"{name} must begin with mqtts://: the password must not travel in the clear "
+            "(mqtt:// is for a broker on this machine)"
+        )
+    if not (address.username and address.password):
+        yield (
+            f"{name} names no account with a password: make one for the cloud at the broker, and "
+            "say it as in mqtts://user:password@host:8883"
+        )
+
+
+def _cabinet_broker_mistakes(name: str, url: str) -> Iterator[str]:
+    address = _address(url, "mqtts", "mqtt")
+    if address is None:
+        yield f"{name} must be like mqtts://host:8883"
+        return
+    if _in_the_clear(address):
+        yield (
+            f"{name} must begin with mqtts://: the cabinets' passwords must not travel in the clear"
+        )
+    if address.username is not None:
+        yield f"{name} must be without an account: each cabinet has one of its own"
+
+
+def _ca_file_mistakes(name: str, ca_file: str, broker: str) -> Iterator[str]:
+    if broker.startswith("mqtt://"):
+        yield f"{name} has no use while MQTT_URL begins with mqtt://: take it away"
+        return
+    import ssl  # late: most clouds need no such file, and a cold start is short
+
+    try:
+        ssl.create_default_context(cafile=ca_file)
+    except OSError:
+        yield f"{name} names {ca_file}, which is no certificate that can be used (PEM): mend it"
+
+
+def _web_mistakes(name: str, url: str, example: str, secret: str) -> Iterator[str]:
+    """What is wrong with an address of the web, over which ``secret`` will travel."""
+    address = _address(url, "https", "http")
+    if address is None:
+        yield f"{name} must be like {example}"
+        return
+    if address.username is not None or address.query or address.fragment:
+        yield f"{name} must be without an account, ? or #, as in {example}"
+    if _in_the_clear(address):
+        yield (
+            f"{name} must begin with https://: {secret} must not travel in the clear "
+            "(http:// is for this machine)"
+        )
+
+
+def _address(url: str, *schemes: str) -> SplitResult | None:
+    """The parts of an address with a host and one of ``schemes``, or None."""
+    try:
+        address = urlsplit(url)
+        host, _port = address.hostname, address.port
+    except ValueError:
+        return None
+    return address if host and address.scheme in schemes else None
+
+
+def _in_the_clear(address: SplitResult) -> bool:
+    """Whether others can read what goes to ``address``."""
+    return address.scheme in ("http", "mqtt") and not is_loopback(address.hostname or "")
 
 
 def _times(environment: Mapping[str, str], mistakes: list[str]) -> Times:

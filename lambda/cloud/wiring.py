@@ -121,6 +121,6 @@ def build(settings: Settings) -> Cloud:
     return Cloud(
         ledger=ledger,
         stripe=stripe,
-        publisher=MqttPublisher(settings.mqtt_url),
+        publisher=MqttPublisher(settings.mqtt_url, ca_file=settings.mqtt_ca_file),
         settings=settings,
     )

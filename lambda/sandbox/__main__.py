@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from cloud import wiring
-from cloud.settings import Settings, SettingsError, times_of
+from cloud.settings import Settings, SettingsError, broker_mistakes, times_of
 from cloud.wiring import Cloud
 from sandbox.broker import BrokerFailed
 from sandbox.ports import PortTaken
@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
         "--mqtt",
         type=_mqtt_url,
         metavar="URL",
-        help="a broker to use instead of its own: mqtt://user:password@host:port, or mqtts://",
+        help="a broker to use instead of its own: mqtts://user:password@host:port",
     )
     command_line.add_argument(
         "--sweep-seconds", type=_seconds, default=60.0, help="between two sweeps (default 60)"
@@ -133,10 +133,9 @@ def _web_url(text: str) -> str:
 
 
 def _mqtt_url(text: str) -> str:
-    # It may contain a password, so the message does not repeat it.
-    if re.fullmatch(r"mqtts?://([^@/\s]+@)?[^@:/\s]+(:\d{1,5})?/?", text):
-        return text.rstrip("/")
-    raise argparse.ArgumentTypeError("it must be like mqtt://user:password@host:1883")
+    for mistake in broker_mistakes("it", text):
+        raise argparse.ArgumentTypeError(mistake)
+    return text.rstrip("/")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import pytest
 
 from cloud import handler
 from cloud.settings import SettingsError, from_environment
+from tests.plugins.mosquitto import Certificates
 
 GOOD = {
     "LEDGER": "sqlite:////tmp/ledger.db",
@@ -60,6 +61,95 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
         "SWEEP_SECONDS",
     ):
         assert name in str(told.value)
+
+
+CLEAR = "must not travel in the clear"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("MQTT_URL", "mqtt://cloud:hush@broker.example", f"the password {CLEAR}"),
+        ("MQTT_URL", "mqtt://cloud:hush@192.168.1.5", f"the password {CLEAR}"),
+        ("MQTT_URL", "mqtt://cloud:hush@localhost.example.com", f"the password {CLEAR}"),
+        ("MQTT_URL", "mqtt://cloud:hush@0.0.0.0", f"the password {CLEAR}"),
+        ("MQTT_URL", "mqtts://broker.example", "names no account with a password"),
+        ("MQTT_URL", "mqtts://cloud@broker.example", "names no account with a password"),
+        ("MQTT_URL", "mqtts://cloud:@broker.example", "names no account with a password"),
+        ("MQTT_URL", "mqtts://:hush@broker.example", "names no account with a password"),
+        ("MQTT_URL", "mqtt://cloud:@127.0.0.1", "names no account with a password"),
+        ("MQTT_URL", "https://cloud:hush@broker.example", "must be like mqtts://user:password@"),
+        ("MQTT_URL", "mqtts://cloud:hush@", "must be like mqtts://user:password@"),
+        ("MQTT_URL", "mqtts://cloud:hush@broker:70000", "must be like mqtts://user:password@"),
+        ("MQTT_URL", "mqtts://cloud:hu#sh@broker", "percent-encoded"),
+        ("MQTT_CABINET_URL", "broker.example", "must be like mqtts://host:8883"),
+        ("MQTT_CABINET_URL", "mqtt://broker.example", f"the cabinets' passwords {CLEAR}"),
+        ("MQTT_CABINET_URL", "mqtts://cab001:hush@broker.example", "without an account"),
+        ("MQTT_CA_FILE", "/not/there.pem", "names /not/there.pem, which is no certificate"),
+        ("MQTT_CA_FILE", "/", "names /, which is no certificate"),
+        ("MQTT_CA_FILE", __file__, "which is no certificate"),
+        ("PUBLIC_URL", "pay.example.com", "must be like https://pay.example.com"),
+        ("PUBLIC_URL", "ftp://pay.example.com", "must be like https://pay.example.com"),
+        ("PUBLIC_URL", "https://[::1", "must be like https://pay.example.com"),
+        ("PUBLIC_URL", "https:///receipt", "must be like https://pay.example.com"),
+        ("PUBLIC_URL", "http://pay.example.com", f"receipts {CLEAR}"),
+        ("PUBLIC_URL", "https://pay.example.com/?x=1", "must be without an account, ? or #"),
+        ("STRIPE_API_BASE", "http://api.stripe.com", f"the secret key {CLEAR}"),
+        ("STRIPE_API_BASE", "api.stripe.com", "must be like https://api.stripe.com"),
+    ],
+)
+def test_what_would_show_a_secret_on_the_way_is_refused_in_one_sentence(
+    name: str, value: str, told: str
+) -> None:
+    with pytest.raises(SettingsError) as raised:
+        from_environment(GOOD | {name: value})
+    sentence = str(raised.value)
+    assert sentence.startswith(name)
+    assert told in sentence
+    assert "\n" not in sentence
+    assert "hush" not in sentence
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "127.0.0.1", "127.8.9.10", "[::1]"])
+def test_on_this_machine_nothing_needs_tls(host: str) -> None:
+    local = {
+        "MQTT_URL": f"mqtt://cloud:hush@{host}:1883",
+        "MQTT_CABINET_URL": f"mqtt://{host}",
+        "PUBLIC_URL": f"http://{host}:8000",
+        "STRIPE_API_BASE": f"http://{host}:1",
+    }
+    settings = from_environment(GOOD | local)
+    assert settings.mqtt_url == local["MQTT_URL"]
+    assert settings.mqtt_cabinet_url == local["MQTT_CABINET_URL"]
+    assert settings.public_url == local["PUBLIC_URL"]
+    assert settings.stripe_api_base == local["STRIPE_API_BASE"]
+
+
+def test_a_ca_file_without_tls_has_no_use() -> None:
+    with pytest.raises(SettingsError, match="MQTT_CA_FILE has no use"):
+        from_environment(GOOD | {"MQTT_URL": "mqtt://c:hush@localhost", "MQTT_CA_FILE": __file__})
+
+
+def test_a_ca_file_with_a_certificate_is_taken(certificates: Certificates) -> None:
+    settings = from_environment(GOOD | {"MQTT_CA_FILE": str(certificates.ca_file)})
+    assert settings.mqtt_ca_file == str(certificates.ca_file)
+
+
+def test_all_that_would_show_a_secret_is_told_at_once() -> None:
+    with pytest.raises(SettingsError) as raised:
+        from_environment(
+            GOOD
+            | {
+                "MQTT_URL": "mqtt://cloud:@broker.example",
+                "MQTT_CABINET_URL": "mqtt://cab:hush@broker.example",
+                "PUBLIC_URL": "http://pay.example.com",
+                "STRIPE_API_BASE": "http://api.stripe.com",
+            }
+        )
+    assert [line.partition(" ")[0] for line in str(raised.value).splitlines()] == [
+        "MQTT_URL", "MQTT_URL", "MQTT_CABINET_URL", "MQTT_CABINET_URL", "PUBLIC_URL",
+        "STRIPE_API_BASE",
+    ]  # fmt: skip
 
 
 def test_lambda_gets_no_ledger_on_its_own_disk() -> None:

@@ -219,6 +219,8 @@ def test_a_damaged_file_is_named_and_nothing_runs(tmp_path: Path, name: str) -> 
         ["--port", "65536"],
         ["--sweep-seconds", "0"],
         ["--mqtt", "http://x"],
+        ["--mqtt", "mqtt://user:password@broker.example"],
+        ["--mqtt", "mqtts://broker.example"],
         ["--public-url", "pay"],
         ["--nonsense"],
     ],

@@ -17,10 +17,10 @@ from urllib.parse import unquote, urlsplit
 from cloud.adapters.publisher import PublishFailed
 
 if TYPE_CHECKING:
-    from ssl import SSLContext
-
     from paho.mqtt.client import Client
     from paho.mqtt.reasoncodes import ReasonCode
+
+    from cloud.adapters.broker_tls import BrokerContext
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,7 @@ class MqttPublisher:
     Connects for the first message and keeps the connection. ``timeout`` seconds bound a publish
     with all that it needs: waiting for others, connecting, and the PUBACK. A message whose PUBACK
     did not come in time may still arrive: what is published is a hint, and hints may come twice.
+    With mqtts:// the broker must prove itself: against ``ca_file``, or the system's list if empty.
 
     A Lambda is frozen between two calls, and its connection dies meanwhile without a word. So one
     that was not heard for longer than a broker keeps it is replaced before it is used; and one
@@ -48,7 +49,11 @@ class MqttPublisher:
     """
 
     def __init__(
-        self, url: str, timeout: float = 4.0, clock: Callable[[], float] = time.time
+        self,
+        url: str,
+        timeout: float = 4.0,
+        clock: Callable[[], float] = time.time,
+        ca_file: str = "",
     ) -> None:
         address = urlsplit(url)
         self._host = address.hostname or ""
@@ -56,6 +61,7 @@ class MqttPublisher:
         self._port = address.port or (8883 if self._tls else 1883)
         self._username = unquote(address.username or "")
         self._password = unquote(address.password or "")
+        self._ca_file = ca_file
         self._timeout = timeout
         self._clock = clock
         self._lock = threading.Lock()
@@ -111,10 +117,10 @@ class MqttPublisher:
             )
             return self._connection, True
 
-    def _context(self) -> SSLContext:
-        import ssl
+    def _context(self) -> BrokerContext:
+        from cloud.adapters import broker_tls
 
-        return ssl.create_default_context()
+        return broker_tls.context(self._ca_file)
 
     def _drop(self, connection: _Connection) -> None:
         with self._lock:
@@ -138,7 +144,7 @@ class _Connection:
         port: int,
         username: str,
         password: str,
-        tls: SSLContext | None,
+        tls: BrokerContext | None,
         timeout: float,
         clock: Callable[[], float],
     ) -> None:
@@ -161,6 +167,7 @@ class _Connection:
             protocol=MQTTv311,
             reconnect_on_failure=False,
         )
+        self._tls = tls
         if username:
             client.username_pw_set(username, password)
         if tls:
@@ -214,6 +221,8 @@ class _Connection:
     def join(self) -> None:
         """Returns once the connection's thread has ended."""
         self._client.loop_stop()
+        if self._tls:
+            self._tls.close_last()
 
     def _give_up(self) -> None:
         with self._changed:

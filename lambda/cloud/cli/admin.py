@@ -276,16 +276,12 @@ class Admin:
         else:
             password = secrets.token_urlsafe(24)
             around = cabinet_config.at_broker(
-                self._settings.mqtt_url,
+                self._settings.mqtt_cabinet_url or self._settings.mqtt_url,
                 self._settings.public_url,
                 cabinet.machine_id,
                 password,
             )
-            output.error(
-                f"Make the account {cabinet.machine_id} at the broker with the password of the "
-                f"config file, allowed to use arcade/machine/{cabinet.machine_id}/# and nothing "
-                "else."
-            )
+            output.error(cabinet_config.account_to_make(cabinet.machine_id))
         text = cabinet_config.text(cabinet.machine_id, cabinet.name, token, around)
         if file is None:
             output.document(text)

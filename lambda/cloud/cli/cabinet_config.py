@@ -46,6 +46,17 @@ def at_broker(
     )
 
 
+def account_to_make(machine_id: str) -> str:
+    """What the operator must do at the broker, as the table of rights in docs/protocol.md says."""
+    own = f"arcade/machine/{machine_id}"
+    return (
+        f"Make the account {machine_id} at the broker, or give it the new password: the one of "
+        f"[broker] below. It may subscribe to {own}/coinpulse, {own}/payment and {own}/gameover, "
+        f"publish to {own}/status, and nothing else; its client id must be tied to it. "
+        "docs/cloud.md has the broker's files."
+    )
+
+
 def text(machine_id: str, name: str, token: str, around: Surroundings) -> str:
     """The file's text, in ASCII: it may go through any terminal."""
     q = _string

@@ -149,10 +149,10 @@ class Sweep:
         if order is None or order.state in FINISHED:
             return
         stamp = self._clock.stamp()
+        if order.due_at_ms is None or order.due_at_ms > stamp.at_ms:
+            return  # whoever could not finish it has told of it, and when to try again
         if stamp.at_ms - order.changed_at_ms >= self._schedule.unsettled_ms:
             self._report_stuck(order)
-        if order.due_at_ms is None or order.due_at_ms > stamp.at_ms:
-            return  # whoever could not finish it has said when to try again
         behind = orders.postpone(order, stamp)
         if not isinstance(behind, Refused):
             # If somebody else was faster, the order has moved on.

@@ -74,7 +74,10 @@ def test_add_prints_a_config_file_that_the_kiosk_takes(
 
 
 def test_a_cabinet_elsewhere_gets_a_relay_and_a_broker_account_of_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     for name, value in (GOOD | {"LEDGER": f"sqlite:///{tmp_path}/ledger.db"}).items():
         monkeypatch.setenv(name, value)
@@ -84,7 +87,27 @@ def test_a_cabinet_elsewhere_gets_a_relay_and_a_broker_account_of_its_own(
     assert read["relay"]["driver"] == "gpio"
     assert read["broker"]["username"] == "cab001"
     assert read["broker"]["password"] not in ("", "hush")
-    assert "arcade/machine/cab001/#" in out.err
+    assert "#" not in out.err
+    page = (root / "docs" / "cloud.md").read_text()
+    rules = re.findall(r"(?m)^pattern (read|write) (\S+)$", page)
+    assert sorted(topic.replace("%u", "cab001") for _access, topic in rules) == sorted(
+        re.findall(r"arcade/machine/\w+/\w+", out.err)
+    )
+    told = out.err.partition(" publish to ")[2]
+    assert [topic.replace("%u", "cab001") for access, topic in rules if access == "write"] == (
+        re.findall(r"arcade/machine/\w+/\w+", told)
+    )
+
+
+def test_a_cabinet_is_sent_to_the_brokers_address_for_cabinets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = {"LEDGER": f"sqlite:///{tmp_path}/l.db", "MQTT_CABINET_URL": "mqtts://other.example:1"}
+    for name, value in (GOOD | told).items():
+        monkeypatch.setenv(name, value)
+    assert admin.main(["add", "cab001"]) == 0
+    broker = tomllib.loads(capsys.readouterr().out)["broker"]
+    assert (broker["host"], broker["port"], broker["tls"]) == ("other.example", 1, True)
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import queue
-import shutil
 import socket
 import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +21,7 @@ from kiosk.config.schema import BrokerConfig
 from kiosk.core.events import BrokerDown, BrokerUp, MessageArrived, Receipt
 from sandbox import ports
 from sandbox.broker import Account, EmbeddedBroker
+from tests.plugins.mosquitto import Certificates, Mosquitto
 
 PASSWORD = "pass-the-word"
 WAIT_S = 8.0
@@ -647,93 +645,34 @@ def test_a_ca_file_without_a_certificate_is_refused_at_once(tmp_path: Path, ear:
 # With TLS and an access list, which the embedded broker has not
 
 
-class Mosquitto:
-    """A mosquitto with TLS, whose accounts may use their own topics and no others."""
-
-    def __init__(self, directory: Path) -> None:
-        self.ca_file = directory / "ca.pem"
-        self._directory = directory
-        self.port = ports.free("127.0.0.1")
-        self._make_certificates()
-        command = [self._program("mosquitto"), "-c", self._configure()]
-        with (directory / "mosquitto.log").open("wb") as told:
-            self._process = subprocess.Popen(command, stdout=told, stderr=told)
-        until = time.monotonic() + WAIT_S
-        while not self._listens():
-            assert self._process.poll() is None, (directory / "mosquitto.log").read_text()
-            assert time.monotonic() < until
-            time.sleep(0.01)
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def _listens(self) -> bool:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1.0):
-            return True
-        return False
-
-    def _program(self, name: str) -> str:
-        found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
-        if found is None and "CI" not in os.environ:
-            pytest.skip(f"{name} is not installed")
-        assert found, f"{name} is not installed"
-        return found
-
-    def _run(self, program: str, *arguments: str) -> None:
-        subprocess.run(
-            [self._program(program), *arguments],
-            cwd=self._directory,
-            check=True,
-            capture_output=True,
-        )
-
-    def _make_certificates(self) -> None:
-        key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-        for ca in ("ca", "other"):
-            self._run(
-                "openssl", "req", "-x509", *key, "-keyout", f"{ca}.key", "-out", f"{ca}.pem",
-                "-subj", f"/CN=a made-up authority {ca}", "-days", "2",
-            )  # fmt: skip
-        self._run(
-            "openssl", "req", "-x509", *key, "-keyout", "server.key", "-out", "server.pem",
-            "-subj", "/CN=localhost", "-days", "2", "-CA", "ca.pem", "-CAkey", "ca.key",
-            "-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=CA:FALSE",
-        )  # fmt: skip
-
-    def _configure(self) -> str:
-        directory = self._directory
-        (directory / "passwords").touch(mode=0o600)
-        for account in (CABINET, "cab002"):
-            self._run("mosquitto_passwd", "-b", "passwords", account, PASSWORD)
-        (directory / "acl").touch(mode=0o600)
-        (directory / "acl").write_text("pattern readwrite arcade/machine/%u/#\n")
-        config = directory / "mosquitto.conf"
-        config.write_text(
-            f"listener {self.port} 127.0.0.1\n"
-            "user root\nallow_anonymous false\nset_tcp_nodelay true\n"
-            f"certfile {directory}/server.pem\nkeyfile {directory}/server.key\n"
-            f"password_file {directory}/passwords\nacl_file {directory}/acl\n"
-        )
-        return str(config)
-
-
 @pytest.fixture(scope="module")
-def secure_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("mosquitto")
-
-
-@pytest.fixture(scope="module")
-def mosquitto(secure_directory: Path) -> Iterator[Mosquitto]:
-    made = Mosquitto(secure_directory)
-    yield made
-    made.close()
+def tls_port(
+    certificates: Certificates,
+    add_account: Callable[[Path, str, str], None],
+    start_mosquitto: Callable[[Path, str, tuple[int, ...]], Mosquitto],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> int:
+    """The port of a mosquitto whose accounts may use their own topics and no others."""
+    folder = tmp_path_factory.mktemp("mosquitto")
+    for account in (CABINET, "cab002"):
+        add_account(folder / "passwords", account, PASSWORD)
+    (folder / "acl").touch(mode=0o600)
+    (folder / "acl").write_text("pattern readwrite arcade/machine/%u/#\n")
+    port = ports.free("127.0.0.1")
+    text = (
+        f"listener {port} 127.0.0.1\n"
+        "allow_anonymous false\nset_tcp_nodelay true\n"
+        f"certfile {certificates.server}\nkeyfile {certificates.server_key}\n"
+        f"password_file {folder}/passwords\nacl_file {folder}/acl\n"
+    )
+    start_mosquitto(folder / "mosquitto.conf", text, (port,))
+    return port
 
 
 def test_over_tls_with_its_own_account_and_topics_a_cabinet_hears_what_is_for_it(
-    mosquitto: Mosquitto, connect: Callable[..., Broker], ear: Ear
+    tls_port: int, certificates: Certificates, connect: Callable[..., Broker], ear: Ear
 ) -> None:
-    kiosk = connect(mosquitto.port, host="localhost", tls=True, ca_file=mosquitto.ca_file)
+    kiosk = connect(tls_port, host="localhost", tls=True, ca_file=certificates.ca_file)
     assert ear.next() == BrokerUp()
     kiosk.publish(COIN, b"from the cabinet itself", retain=False)
     arrived = ear.message()
@@ -743,14 +682,14 @@ def test_over_tls_with_its_own_account_and_topics_a_cabinet_hears_what_is_for_it
 
 
 def test_over_tls_a_wrong_password_is_named_and_never_shown(
-    mosquitto: Mosquitto, connect: Callable[..., Broker], ear: Ear
+    tls_port: int, certificates: Certificates, connect: Callable[..., Broker], ear: Ear
 ) -> None:
     connect(
-        mosquitto.port,
+        tls_port,
         password="wrong-one",
         host="localhost",
         tls=True,
-        ca_file=mosquitto.ca_file,
+        ca_file=certificates.ca_file,
     )
     reason = ear.down()
     assert reason.endswith("refused the password: check username and password in [broker]")
@@ -758,8 +697,7 @@ def test_over_tls_a_wrong_password_is_named_and_never_shown(
 
 
 def test_over_tls_what_comes_together_is_told_at_once(
-    mosquitto: Mosquitto,
-    secure_directory: Path,
+    certificates: Certificates,
     script: Callable[..., Script],
     connect: Callable[..., Broker],
     ear: Ear,
@@ -768,11 +706,11 @@ def test_over_tls_what_comes_together_is_told_at_once(
     # In one TLS record: what is decrypted already makes no socket readable.
     monkeypatch.setattr("kiosk.adapters.broker._KEEPALIVE_CHECK_S", 60.0)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(secure_directory / "server.pem", secure_directory / "server.key")
+    context.load_cert_chain(certificates.server, certificates.server_key)
     sending = script(
         ACCEPTED, GRANTED + published(b"one", 1) + published(b"two", 2), context=context
     )
-    connect(sending.port, host="localhost", tls=True, ca_file=mosquitto.ca_file)
+    connect(sending.port, host="localhost", tls=True, ca_file=certificates.ca_file)
     assert [ear.message().payload, ear.message().payload] == [b"one", b"two"]
 
 
@@ -793,23 +731,23 @@ def test_a_connection_whose_tls_failed_is_closed_before_the_next_try(
 @pytest.mark.parametrize(
     ("host", "ca", "told"),
     [
-        ("localhost", "other.pem", "cannot be trusted"),
+        ("localhost", "other_ca_file", "cannot be trusted"),
         ("localhost", None, "cannot be trusted"),
-        ("127.0.0.1", "ca.pem", "cannot be trusted, IP address mismatch"),
+        ("127.0.0.1", "ca_file", "cannot be trusted, IP address mismatch"),
     ],
     ids=["another authority", "the system's authorities", "another name"],
 )
 def test_over_tls_a_broker_that_cannot_prove_itself_is_refused_and_waited_for(
-    mosquitto: Mosquitto,
+    tls_port: int,
+    certificates: Certificates,
     connect: Callable[..., Broker],
-    secure_directory: Path,
     ear: Ear,
     host: str,
     ca: str | None,
     told: str,
 ) -> None:
-    ca_file = secure_directory / ca if ca else None
-    connect(mosquitto.port, host=host, tls=True, ca_file=ca_file)
+    ca_file = getattr(certificates, ca) if ca else None
+    connect(tls_port, host=host, tls=True, ca_file=ca_file)
     assert told in ear.down()
 
 

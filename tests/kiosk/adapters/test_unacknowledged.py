@@ -89,7 +89,7 @@ class Cabinet:
 
     # The cloud: it answers at once, and refuses every claim
     def send(self, call: Call) -> None:
-        body: dict[str, object] = {"error": "the deadline has passed"}
+        body: dict[str, object] = {"error": "the deadline has passed", "code": "too_late"}
         if isinstance(call, ClaimCall):
             self.claims.add(call.order_id)
         if isinstance(call, LinkCall):
