@@ -41,7 +41,8 @@ def problem_of(incident: Incident, order: Order | None) -> Problem:
         amount, currency = order.amount, order.currency
     todo = incident.todo
     if not todo and incident.order_id:
-        todo = f"`order {incident.order_id}` tells what happened; look for it in Stripe's dashboard"
+        where = f"look for {incident.order_id} in Stripe's dashboard"
+        todo = where if order is None else f"`order {order.order_id}` tells what happened; {where}"
     machine_id = incident.machine_id or (order.machine_id if order else "")
     return Problem(
         incident.at_ms, machine_id, incident.order_id, amount, currency, incident.text, todo

@@ -434,7 +434,7 @@ def test_problems_begin_with_the_most_money_and_say_what_to_do(
     told = capsys.readouterr().out
     shown = re.findall(r"it is ([a-z ]+)", told)
     assert shown == ["by its order", "yen", "small", "free"]
-    assert "to do: `order cs_big`" in told
+    assert "to do: `order cs_big` tells" in told
     assert "to do: mend it" in told
     assert told.endswith("in all: 4 problems, 300 JPY, 10.90 USD\n")
     assert run(data, "problems") == 0
