@@ -14,8 +14,8 @@ class Failure:
     """What happens to the next ``count`` calls whose method and path begin with these.
 
     ``error``: 500, without an effect. ``timeout``: the call takes effect, its response comes
-    ``seconds`` later. ``hang``: no effect, and 500 after ``seconds``. ``decline``: the bank refuses,
-    402, which is repeated for the idempotency key as any answer is.
+    ``seconds`` later. ``hang``: no effect, and 500 after ``seconds``. ``decline``: the bank
+    refuses, 402, which is repeated for the idempotency key as any answer is.
     """
 
     kind: Kind
