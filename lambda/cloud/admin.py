@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         cloud = build(settings)
         try:
             admin = Admin(cloud, settings, sandbox, args.data and args.data.resolve())
-            getattr(admin, args.command)(args)
+            getattr(admin, args.command.replace("-", "_"))(args)
         finally:
             cloud.close()
     except (

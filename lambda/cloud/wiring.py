@@ -15,6 +15,7 @@ from cloud.http.api import Api
 from cloud.services.cabinet_messages import CabinetMessages
 from cloud.services.claims import Claims
 from cloud.services.clock import Clock
+from cloud.services.going_live import GoingLive
 from cloud.services.heartbeats import Heartbeats
 from cloud.services.payment_links import PaymentLinks
 from cloud.services.reconciliation import Reconciliation
@@ -61,6 +62,9 @@ class Cloud:
         refunds = RefundsAndDisputes(ledger, stripe, self.clock)
         stripe_events = StripeEvents(
             ledger, stripe, cabinet_messages, releases, refunds, schedule, self.clock
+        )
+        self.going_live = GoingLive(
+            ledger, stripe, self.links, cabinet_messages, settings, self.clock
         )
         self.reconciliation = Reconciliation(
             ledger, stripe, stripe_events, settlement, refunds, self.clock

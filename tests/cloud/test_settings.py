@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 import pytest
 
 from cloud import handler
-from cloud.settings import SettingsError, from_environment
+from cloud.settings import CAN_BE_HELD, SettingsError, from_environment
 from tests.plugins.mosquitto import Certificates
+from tests.plugins.stripe_description import Description
 
 GOOD = {
     "LEDGER": "sqlite:////tmp/ledger.db",
@@ -150,6 +153,31 @@ def test_all_that_would_show_a_secret_is_told_at_once() -> None:
         "MQTT_URL", "MQTT_URL", "MQTT_CABINET_URL", "MQTT_CABINET_URL", "PUBLIC_URL",
         "STRIPE_API_BASE",
     ]  # fmt: skip
+
+
+def test_links_take_cards_unless_the_operator_says_what() -> None:
+    assert from_environment(GOOD).payment_methods == ("card",)
+    settings = from_environment(GOOD | {"PAYMENT_METHODS": " card, Klarna,card,"})
+    assert settings.payment_methods == ("card", "klarna")
+
+
+@pytest.mark.parametrize("methods", ["", " , ", "card,fpx", "cards", "card klarna"])
+def test_a_payment_method_that_cannot_be_held_is_refused(methods: str) -> None:
+    with pytest.raises(SettingsError, match="PAYMENT_METHODS must be names"):
+        from_environment(GOOD | {"PAYMENT_METHODS": methods})
+
+
+def test_every_payment_method_is_one_that_stripe_can_hold_on_a_link(
+    stripe_description: Description,
+) -> None:
+    form = {
+        "payment_method_types[0]": "",
+        "line_items[0][price]": "p",
+        "line_items[0][quantity]": 1,
+    }
+    for method in CAN_BE_HELD:
+        body = urlencode(form | {"payment_method_types[0]": method})
+        assert stripe_description.request("POST", "/v1/payment_links", "", body) == []
 
 
 def test_lambda_gets_no_ledger_on_its_own_disk() -> None:

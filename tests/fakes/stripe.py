@@ -174,6 +174,8 @@ class FakeStripe:
 
     def intent(self, intent_id: str) -> Intent:
         self._call("intent", "before")
+        if intent_id not in self.accounts:
+            raise StripeRefused("No such payment_intent", "resource_missing", 404)
         account = self.accounts[intent_id]
         return Intent(
             intent_id,

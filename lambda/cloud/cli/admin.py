@@ -29,6 +29,7 @@ from cloud.core.texts import is_plain
 from cloud.services import cabinet_tokens
 from cloud.services.cabinet_messages import CabinetMessages
 from cloud.services.clock import Clock
+from cloud.services.going_live import GoingLive
 from cloud.services.payment_links import PaymentLinks
 from cloud.services.reconciliation import Reconciliation
 from cloud.services.releases import Releases
@@ -53,6 +54,7 @@ class Services(Protocol):
     links: PaymentLinks
     releases: Releases
     reconciliation: Reconciliation
+    going_live: GoingLive
     cabinet_messages: CabinetMessages
 
 
@@ -235,6 +237,25 @@ class Admin:
         repaired = f" ({len(found)} exceptions repaired)" if found else ""
         output.line(f"the books agree{repaired}")
 
+    def go_live(self, args: argparse.Namespace) -> None:
+        """Checks key and settings, and gives every cabinet a link of this Stripe account."""
+        going_live = self._cloud.going_live
+        mistakes = going_live.mistakes()
+        if mistakes:
+            raise AdminError(f"nothing was changed: {'; '.join(mistakes)}")
+        if args.check:
+            print("everything is right: `go-live` gives the cabinets their links")
+            return
+        failed = []
+        for cabinet in going_live.cabinets():
+            try:
+                print(f"{cabinet.machine_id}  {going_live.renew(cabinet)}")
+            except (LedgerUnavailable, StripeRefused, StripeUnavailable) as error:
+                failed.append(f"{cabinet.machine_id}: {error}")
+        if failed:
+            raise AdminError(f"run this again, these have no link: {'; '.join(failed)}")
+        print("the cabinets take payments with this account")
+
     def _stamp(self) -> Stamp:
         return self._cloud.clock.stamp()
 
@@ -393,7 +414,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True)
 
     def command(name: str, *arguments: str) -> argparse.ArgumentParser:
-        made = commands.add_parser(name, help=str(getattr(Admin, name).__doc__))
+        made = commands.add_parser(name, help=str(getattr(Admin, name.replace("-", "_")).__doc__))
         for argument in arguments:
             made.add_argument(argument)
         return made
@@ -427,6 +448,9 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         metavar="MACHINE_ID=FILE",
         help="compare a cabinet's journal too, as `kiosk ledger --csv` printed it",
+    )
+    command("go-live").add_argument(
+        "--check", action="store_true", help="only look whether everything is right"
     )
     return top
 

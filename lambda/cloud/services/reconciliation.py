@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from cloud.adapters.stripe_gateway import Gateway, StripeRefused
 from cloud.core import money, orders, reconciliation
-from cloud.core.orders import Refused
+from cloud.core.orders import FINISHED, Refused
 from cloud.core.payments import Completed, Money, Undelivered, money_of
 from cloud.core.reconciliation import Finding, Repair
 from cloud.core.stamps import to_ms
@@ -105,7 +105,8 @@ class Reconciliation:
                     if isinstance(releasing, Refused) or not self._ledger.replace(order, releasing):
                         return ""
                     order = releasing
-                return f"it is {self._settlement.finish(order).state.value} now"
+                done = self._settlement.finish(order)
+                return f"it is {done.state.value} now" if done.state in FINISHED else ""
             case Repair.CORRECT:
                 charged = self._settlement.correct(order)
                 return f"the player has paid {money.text(charged, order.currency)} now"

@@ -353,3 +353,17 @@ def test_a_hold_that_was_captured_by_hand_before_its_event_still_gives_its_plays
     arcade.claim(session_id)
     arcade.settle(session_id, 1, 2)
     assert arcade.order(session_id).charged == arcade.stripe.charged(session_id) == 100
+
+
+def test_an_order_that_stripe_refuses_to_finish_is_not_called_repaired(arcade: Arcade) -> None:
+    order_id = arcade.pay()
+    arcade.claim(order_id)
+    account = arcade.stripe.accounts[arcade.order(order_id).intent_id]
+    account.declines = True
+    arcade.settle(order_id, 1, 1)
+    arcade.now += LATER
+    (finding,) = compared(arcade)
+    assert (finding.repair, arcade.cloud.reconciliation.repair(finding)) == (Repair.FINISH, "")
+    account.declines = False
+    assert repaired(arcade) == ["it is settled now"]
+    assert arcade.stripe.charged(order_id) == 100
