@@ -45,6 +45,11 @@ def warnings(path: Path, config: Config) -> tuple[str, ...]:
             "the broker's password travels in the clear: set tls = true in [broker], "
             "or keep the network between them to yourself"
         )
+    if config.mirror.address and not is_loopback(config.mirror.address[0]):
+        found.append(
+            "everybody on the network can watch the mirror: let it listen on 127.0.0.1, "
+            "or keep that network to yourself"
+        )
     return tuple(found)
 
 

@@ -279,6 +279,8 @@ def test_a_section_that_is_none_is_named(write: Write) -> None:
         ("mirror", 'listen = "8010"', "listen should be an address and a port"),
         ("mirror", 'listen = "127.0.0.1:70000"', "listen should be an address and a port"),
         ("mirror", 'listen = ":8010"', "listen should be an address and a port"),
+        ("mirror", 'hosts = ["http://cab001"]', "hosts should be names and addresses"),
+        ("mirror", "hosts = [7]", "hosts should be a valid string, not 7"),
         ("log", 'level = "loud"', "level should be 'debug', 'info', 'warning' or 'error'"),
     ],
 )
@@ -428,6 +430,16 @@ def test_a_password_in_the_clear_is_a_warning(write: Write) -> None:
     assert "the broker's password travels in the clear" in warning
     path = write(path.read_text().replace("mqtt.example.com", "127.0.0.1"))
     assert loader.warnings(path, loader.load(path)) == ()
+
+
+def test_a_mirror_that_a_network_can_watch_is_a_warning(write: Write) -> None:
+    for listen in ("0.0.0.0:8010", "192.168.1.5:8010", "[::]:8010"):
+        path = write(changed("mirror", f'listen = "{listen}"'))
+        (warning,) = loader.warnings(path, loader.load(path))
+        assert "everybody on the network can watch the mirror" in warning
+    for listen in ("127.0.0.1:8010", "localhost:8010", "[::1]:8010", ""):
+        path = write(changed("mirror", f'listen = "{listen}"'))
+        assert loader.warnings(path, loader.load(path)) == ()
 
 
 @pytest.mark.parametrize("section", Config.model_fields)
