@@ -138,7 +138,11 @@ def _open_screen(config: Config, engine: Engine, shots: Path | None, parts: Exit
         parts.callback(screenshots.save)
         window.watch(screenshots.on_frame)
     if config.mirror.address:
-        mirror = Mirror(*config.mirror.address, lambda: {"pulses_made": engine.pulses_made})
+        mirror = Mirror(
+            *config.mirror.address,
+            lambda: {"pulses_made": engine.pulses_made},
+            config.mirror.hosts,
+        )
         mirror.start()
         parts.callback(mirror.stop)
         window.watch(mirror.on_frame)

@@ -82,7 +82,7 @@ def _run(arguments: argparse.Namespace) -> int:
         screen = settings.screen.model_copy(update={"fullscreen": False})
         settings = settings.model_copy(update={"screen": screen})
     _configure_logging(settings, arguments.debug)
-    for warning in loader.warnings(arguments.config):
+    for warning in loader.warnings(arguments.config, settings):
         log.warning("%s", warning)
     from kiosk import app
 
@@ -91,7 +91,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> int:
     settings = loader.load(arguments.config)
-    for warning in loader.warnings(arguments.config):
+    for warning in loader.warnings(arguments.config, settings):
         print(f"warning: {warning}", file=sys.stderr)
     from kiosk.display import theme
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from kiosk.config.errors import ConfigError, problems, syntax_error
-from kiosk.config.schema import Config
+from kiosk.config.schema import Config, is_loopback
 
 _REMEDY = "`python -m cloud.admin add` prints one"
 
@@ -33,12 +33,17 @@ def load(path: Path) -> Config:
         raise ConfigError(problems(path, text, error)) from None
 
 
-def warnings(path: Path) -> tuple[str, ...]:
+def warnings(path: Path, config: Config) -> tuple[str, ...]:
     """What an operator should mend, although the kiosk runs: a sentence each."""
     found = []
     if path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
         found.append(
             f"{path} holds secrets and others on this machine may read it: chmod 600 {path}"
+        )
+    if config.mirror.address and not is_loopback(config.mirror.address[0]):
+        found.append(
+            "everybody on the network can watch the mirror: let it listen on 127.0.0.1, "
+            "or keep that network to yourself"
         )
     return tuple(found)
 

@@ -26,6 +26,7 @@ from kiosk.core.limits import MOST_PULSES_PER_CREDIT
 
 _MachineId = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
 _Text = Annotated[str, StringConstraints(min_length=1)]
+_Host = Annotated[str, StringConstraints(pattern=r"^[a-z0-9.:-]{1,253}$")]
 _Path = Annotated[Path, Field(strict=False)]
 _TIME = "([01][0-9]|2[0-3]):[0-5][0-9]"
 _Language = Annotated[
@@ -337,6 +338,9 @@ class MirrorConfig(_Section):
 
     listen: str = ""
     """address and port, like 127.0.0.1:8010 (port 0: any); empty: off"""
+
+    hosts: list[_Host] = Field(default=[])
+    """names and addresses, besides this machine's own, that a viewer may open, like cab001.local"""
 
     @field_validator("listen")
     @classmethod

@@ -1,5 +1,7 @@
 """The screen over HTTP, to look at from elsewhere. Read-only, off unless configured.
 
+Who may connect at all, and how many, is :mod:`kiosk.display.mirror_server`'s.
+
 ``GET /screen.png`` is the current frame, ``/stream`` the frames as they change (JPEG parts of a
 ``multipart/x-mixed-replace``), ``/state`` what is on the screen as JSON, ``/events`` the same
 whenever it changes (server-sent events).
@@ -12,12 +14,13 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterable
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pygame
 
+from kiosk.display.mirror_server import MOST_CONNECTIONS, POLL_SECONDS, MirrorServer
 from kiosk.display.window import Frame
 from kiosk.errors import KioskError
 
@@ -29,13 +32,24 @@ FRAME_TIMEOUT = 5.0  # how long a request waits for a frame
 
 
 class Mirror:
-    """Serves what :meth:`on_frame` is shown. ``facts`` adds to the state.
+    """Serves what :meth:`on_frame` is shown, to ``most`` connections at once. ``facts`` adds to
+    the state; ``hosts`` are names and addresses that it may be asked for, besides ``host`` and
+    this machine's own.
 
     Frames are copied only while somebody looks, and encoded once for all who do.
     """
 
-    def __init__(self, host: str, port: int, facts: Callable[[], dict[str, object]] = dict) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        facts: Callable[[], dict[str, object]] = dict,
+        hosts: Iterable[str] = (),
+        most: int = MOST_CONNECTIONS,
+    ) -> None:
         self._facts = facts
+        self._hosts = frozenset(name.lower() for name in (host, *hosts))
+        self._most = most
         self._change = threading.Condition()
         self._viewers = 0
         self._frame: pygame.Surface | None = None
@@ -45,7 +59,7 @@ class Mirror:
         self._state: dict[str, object] = {}
         self._stopped = False
         self._address = (host, port)
-        self._server: ThreadingHTTPServer | None = None
+        self._server: MirrorServer | None = None
         self._thread: threading.Thread | None = None
 
     def start(self) -> int:
@@ -53,15 +67,14 @@ class Mirror:
         host, port = self._address
         handler = type("Handler", (_Handler,), {"mirror": self})
         try:
-            self._server = ThreadingHTTPServer((host, port), handler)
+            self._server = MirrorServer((host, port), handler, self._hosts, self._most)
         except OSError as error:
             raise KioskError(
                 f"the mirror cannot listen on {host}:{port} ({error.strerror}): "
                 "name another [mirror] listen"
             ) from error
-        self._server.daemon_threads = True
         self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.1,), name="mirror", daemon=True
+            target=self._server.serve_forever, args=(POLL_SECONDS,), name="mirror", daemon=True
         )
         self._thread.start()
         port = int(self._server.server_address[1])
@@ -188,12 +201,20 @@ def _encoded(frame: pygame.Surface, name: str) -> bytes:
     return file.getvalue()
 
 
+_WRONG_HOST = json.dumps(
+    {"error": "the mirror is not served under this name: say it in [mirror] hosts"}
+).encode()
+
+
 class _Handler(BaseHTTPRequestHandler):
     mirror: Mirror
+    server: MirrorServer
     protocol_version = "HTTP/1.1"
-    timeout = 30
+    timeout = 10  # seconds that a viewer may take to receive something
 
     def do_GET(self) -> None:
+        self.close_connection = True
+        self.server.has_asked(self.connection)
         calls = {
             "/screen.png": self._screen,
             "/stream": self._stream,
@@ -202,13 +223,14 @@ class _Handler(BaseHTTPRequestHandler):
         }
         call = calls.get(self.path.partition("?")[0])
         try:
-            if call is None:
+            if not self.server.serves(self.headers.get("Host", "")):
+                self._answer(403, "application/json", _WRONG_HOST)
+            elif call is None:
                 self._answer(404, "application/json", b'{"error": "there is no such page"}')
             else:
                 call()
         except (OSError, ValueError):
-            # Whoever looked went away.
-            self.close_connection = True
+            return  # whoever looked went away
 
     def _answer(self, status: int, kind: str, body: bytes) -> None:
         self._head(status, kind)
@@ -220,7 +242,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Cache-Control", "no-store")
-        self.send_header("Access-Control-Allow-Origin", "*")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        # No page of another origin may show the screen, or read it.
+        self.send_header("Cross-Origin-Resource-Policy", "same-origin")
+        self.send_header("Connection", "close")
 
     def _screen(self) -> None:
         picture = self.mirror.png()
@@ -233,9 +258,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(200, "application/json", json.dumps(self.mirror.state()).encode())
 
     def _stream(self) -> None:
-        self.close_connection = True
         self._head(200, "multipart/x-mixed-replace; boundary=frame")
-        self.send_header("Connection", "close")
         self.end_headers()
 
         def send(jpeg: bytes) -> None:
@@ -245,9 +268,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.mirror.frames(send)
 
     def _events(self) -> None:
-        self.close_connection = True
         self._head(200, "text/event-stream")
-        self.send_header("Connection", "close")
         self.end_headers()
 
         def send(state: dict[str, object] | None) -> None:

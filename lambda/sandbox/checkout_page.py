@@ -50,7 +50,7 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; "
-    "connect-src 'self'; img-src data:; base-uri 'none'",
+    "connect-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'",
 }
 
 

@@ -38,6 +38,7 @@ class _Behind(BaseHTTPRequestHandler):
         away = self.path.startswith("/pay/away")
         self.send_response(302 if away else 200)
         self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Security-Policy", "style-src 'self'; frame-ancestors 'none'")
         if away:
             self.send_header("Location", "/receipt?session_id=cs_1")
         self.end_headers()
@@ -135,6 +136,66 @@ def test_an_action_that_cannot_be_done_is_one_sentence(client: FlaskClient) -> N
     assert answer.status_code == 409
     assert answer.json == {"error": "there is no code on the screen to scan"}
     assert client.post("/operator/burn").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:8000", 200),
+        ("127.0.0.1", 200),
+        ("[::1]:8000", 200),
+        ("evil.example", 403),
+        ("localhost.evil.example:8000", 403),
+        ("192.168.1.5:8000", 403),
+    ],
+)
+def test_a_name_of_somebody_elses_that_leads_here_gets_nothing(
+    client: FlaskClient, host: str, status: int
+) -> None:
+    for path in ("/", "/operator", "/cabinet/state", "/pay/plink_1", "/receipt?session_id=cs_1"):
+        assert client.get(path, headers={"Host": host}).status_code == status, path
+    assert client.post("/operator/price", headers={"Host": host}).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        (None, 200),
+        ("http://localhost", 200),
+        ("https://evil.example", 403),
+        ("http://localhost:9999", 403),
+        ("null", 403),
+    ],
+)
+def test_a_page_from_elsewhere_cannot_push_the_operators_buttons(
+    client: FlaskClient, origin: str | None, status: int
+) -> None:
+    headers = {} if origin is None else {"Origin": origin}
+    assert client.post("/operator/power", headers=headers).status_code == status
+    over = client.post("/game-over", headers=headers).status_code
+    assert over == (204 if status == 200 else 403)
+    done = client.arcade.over  # type: ignore[attr-defined]
+    assert done == (["power", "over"] if status == 200 else [])
+
+
+def test_a_checkout_without_a_script_is_paid_though_its_origin_is_hidden(
+    client: FlaskClient,
+) -> None:
+    """Its page tells no referrer, so a browser sends null for the form's origin."""
+    answer = client.post("/pay/session/cs_1", data={"do": "pay"}, headers={"Origin": "null"})
+    assert answer.status_code == 200
+
+
+def test_the_phones_pages_may_be_a_frame_of_this_page_and_of_no_other(
+    client: FlaskClient,
+) -> None:
+    for path in ("/pay/plink_1", "/receipt?session_id=cs_1"):
+        policy = client.get(path).headers["Content-Security-Policy"]
+        assert policy == "style-src 'self'; frame-ancestors 'self'"
+    own = client.get("/").headers
+    assert "default-src 'self'" in own["Content-Security-Policy"]
+    assert "frame-ancestors 'self'" in own["Content-Security-Policy"]
+    assert own["X-Content-Type-Options"] == "nosniff"
 
 
 def test_typefaces_are_the_kiosks_own_and_nothing_else_is_served(client: FlaskClient) -> None:

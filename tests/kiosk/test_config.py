@@ -283,6 +283,8 @@ def test_a_section_that_is_none_is_named(write: Write) -> None:
         ("mirror", 'listen = "8010"', "listen should be an address and a port"),
         ("mirror", 'listen = "127.0.0.1:70000"', "listen should be an address and a port"),
         ("mirror", 'listen = ":8010"', "listen should be an address and a port"),
+        ("mirror", 'hosts = ["http://cab001"]', "hosts should be names and addresses"),
+        ("mirror", "hosts = [7]", "hosts should be a valid string, not 7"),
         ("log", 'level = "loud"', "level should be 'debug', 'info', 'warning' or 'error'"),
     ],
 )
@@ -419,11 +421,11 @@ def test_what_is_no_toml_is_told_with_its_place(write: Write, text: str, told: s
 
 def test_a_file_that_others_may_read_is_a_warning(write: Write) -> None:
     path = write(SMALLEST)
-    loader.load(path)
-    assert loader.warnings(path) == ()
+    found = loader.load(path)
+    assert loader.warnings(path, found) == ()
     for mode in (0o640, 0o604):
         path.chmod(mode)
-        (warning,) = loader.warnings(path)
+        (warning,) = loader.warnings(path, found)
         assert warning.endswith(f"chmod 600 {path}")
 
 
@@ -448,6 +450,16 @@ def test_a_broker_without_tls_is_taken_on_this_machine_only(
         assert not loader.load(path).broker.tls
     else:
         assert only_problem(path).startswith("[broker] tls should be true")
+
+
+def test_a_mirror_that_a_network_can_watch_is_a_warning(write: Write) -> None:
+    for listen in ("0.0.0.0:8010", "192.168.1.5:8010", "[::]:8010"):
+        path = write(changed("mirror", f'listen = "{listen}"'))
+        (warning,) = loader.warnings(path, loader.load(path))
+        assert "everybody on the network can watch the mirror" in warning
+    for listen in ("127.0.0.1:8010", "localhost:8010", "[::1]:8010", ""):
+        path = write(changed("mirror", f'listen = "{listen}"'))
+        assert loader.warnings(path, loader.load(path)) == ()
 
 
 @pytest.mark.parametrize("section", Config.model_fields)

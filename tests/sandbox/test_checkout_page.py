@@ -138,6 +138,16 @@ def test_nothing_is_fetched_from_elsewhere(page: FlaskClient) -> None:
         static.close()
 
 
+def test_no_page_has_the_checkout_in_a_frame_or_its_script_inline(page: FlaskClient) -> None:
+    for path in ("/session/cs_test_1", "/session/nothing", "/plink_off", "/plink_1"):
+        headers = page.get(path).headers
+        policy = headers["Content-Security-Policy"]
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe-inline" not in policy
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "no-referrer"
+
+
 def test_a_product_is_text_and_never_markup(checkout: FakeCheckout, page: FlaskClient) -> None:
     checkout.purchase = replace(OPEN, product='<script>"&')
     assert "&lt;script&gt;&#34;&amp;" in page.get("/session/cs_test_1").text

@@ -244,17 +244,17 @@ class Admin:
         if mistakes:
             raise AdminError(f"nothing was changed: {'; '.join(mistakes)}")
         if args.check:
-            print("everything is right: `go-live` gives the cabinets their links")
+            output.line("everything is right: `go-live` gives the cabinets their links")
             return
         failed = []
         for cabinet in going_live.cabinets():
             try:
-                print(f"{cabinet.machine_id}  {going_live.renew(cabinet)}")
+                output.line(f"{cabinet.machine_id}  {going_live.renew(cabinet)}")
             except (LedgerUnavailable, StripeRefused, StripeUnavailable) as error:
                 failed.append(f"{cabinet.machine_id}: {error}")
         if failed:
             raise AdminError(f"run this again, these have no link: {'; '.join(failed)}")
-        print("the cabinets take payments with this account")
+        output.line("the cabinets take payments with this account")
 
     def _stamp(self) -> Stamp:
         return self._cloud.clock.stamp()

@@ -209,7 +209,8 @@ class Api:
         if not requests.NAME.fullmatch(session_id):
             raise HttpError(400, "session_id is missing: open the page that Stripe sent you to")
         visit = requests.visit(request.query)
-        return html_response(receipt.page(self._ledger.order(session_id), session_id, visit))
+        page = receipt.page(self._ledger.order(session_id), session_id, visit)
+        return html_response(page, receipt.content_security_policy())
 
     def _cabinet(self, request: Request) -> tuple[Cabinet, object]:
         """The cabinet that calls, proven by its token, and the body that it sent."""

@@ -121,7 +121,7 @@ def error_response(status: int, message: str, code: str = "") -> Response:
     return json_response({"error": message, "code": code} if code else {"error": message}, status)
 
 
-def html_response(page: str) -> Response:
+def html_response(page: str, content_security_policy: str) -> Response:
     """A page for one player: it is not kept, and what it links to does not learn its address."""
     return {
         "statusCode": 200,
@@ -129,6 +129,8 @@ def html_response(page: str) -> Response:
             "Content-Type": "text/html; charset=utf-8",
             "Cache-Control": "no-store",
             "Referrer-Policy": "no-referrer",
+            "X-Content-Type-Options": "nosniff",
+            "Content-Security-Policy": content_security_policy,
         },
         "body": page,
     }

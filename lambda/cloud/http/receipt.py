@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -123,6 +126,18 @@ def page(order: Order | None, session_id: str, visit: int) -> str:
         tone=text.tone,
         reload="" if seconds is None else f'<meta http-equiv="refresh" content="{again}">',
         reference=order.order_id[-8:] if order else "",
+    )
+
+
+@cache
+def content_security_policy() -> str:
+    """What the page may load: its one style, known by its hash. No page may have it in a frame."""
+    style = re.search("<style>(.*?)</style>", _template().template, re.DOTALL)
+    assert style is not None
+    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
+    return (
+        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 import threading
@@ -267,6 +269,30 @@ def receipt(arcade: Arcade, session_id: str) -> str:
     status, page = arcade.http("GET", "/receipt", query={"session_id": session_id})
     assert status == 200
     return str(page)
+
+
+def test_the_receipt_loads_nothing_runs_nothing_and_is_in_no_frame(arcade: Arcade) -> None:
+    event = {
+        "version": "2.0",
+        "routeKey": "GET /receipt",
+        "queryStringParameters": {"session_id": "cs_1"},
+    }
+    answer = arcade.cloud.api.handle(event)
+    headers, page = answer["headers"], answer["body"]
+    (style,) = re.findall("<style>(.*?)</style>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = dict(part.split(" ", 1) for part in headers["Content-Security-Policy"].split("; "))
+    assert policy == {
+        "default-src": "'none'",
+        "style-src": f"'sha256-{digest}'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert "<script" not in page
+    assert " style=" not in page
 
 
 def test_the_receipt_tells_what_became_of_the_payment(arcade: Arcade) -> None:

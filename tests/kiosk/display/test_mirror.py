@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -120,6 +122,145 @@ def test_there_is_no_other_page_and_nothing_to_write(cabinet: Cabinet) -> None:
     answer = requests.get(cabinet.base + "/../etc/passwd", timeout=10)
     assert answer.status_code == 404
     assert requests.post(cabinet.base + "/state", data="{}", timeout=10).status_code == 501
+
+
+def test_no_page_of_another_origin_may_show_or_read_it(cabinet: Cabinet) -> None:
+    for path in ("/state", "/screen.png", "/nothing"):
+        origin = {"Origin": "https://elsewhere.example"}
+        answer = requests.get(cabinet.base + path, headers=origin, timeout=10)
+        assert "Access-Control-Allow-Origin" not in answer.headers
+        assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1", 200),
+        ("127.0.0.1:8010", 200),
+        ("127.5.5.5", 200),
+        ("localhost:9000", 200),  # a port that is forwarded has any number
+        ("LocalHost", 200),
+        ("[::1]:8010", 200),
+        ("cab001.local:8010", 200),
+        ("192.168.1.5", 200),
+        ("evil.example", 403),
+        ("evil.example:8010", 403),
+        ("localhost.evil.example", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("127.0.0.1@evil.example", 403),
+        ("192.168.1.6", 403),
+        ("", 403),
+        ("[", 403),
+    ],
+)
+def test_a_name_that_leads_here_and_is_not_ours_gets_nothing(host: str, status: int) -> None:
+    """As a page's does, whose owner lets its name lead to 127.0.0.1 (DNS rebinding)."""
+    mirror = Mirror("127.0.0.1", 0, hosts=("cab001.local", "192.168.1.5"))
+    base = f"http://127.0.0.1:{mirror.start()}"
+    try:
+        for path in ("/state", "/nothing"):
+            answer = requests.get(base + path, headers={"Host": host}, timeout=10)
+            expected = 404 if path == "/nothing" and status == 200 else status
+            assert answer.status_code == expected
+            assert ("[mirror] hosts" in answer.text) == (status == 403)
+    finally:
+        mirror.stop()
+
+
+def test_a_mirror_is_asked_for_where_it_listens() -> None:
+    mirror = Mirror("LOCALHOST", 0)
+    port = mirror.start()
+    try:
+        assert requests.get(f"http://localhost:{port}/state", timeout=10).ok
+    finally:
+        mirror.stop()
+
+
+class TestManyConnections:
+    """Whoever can connect must not take the sockets that payments need."""
+
+    def idle(self, base: str, count: int) -> list[socket.socket]:
+        host, port = base.removeprefix("http://").split(":")
+        return [socket.create_connection((host, int(port)), 5) for _ in range(count)]
+
+    def until_served(self, base: str) -> None:
+        """Whoever waits gets an answer in the end."""
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            with contextlib.suppress(requests.RequestException):
+                assert requests.get(base + "/state", timeout=5).ok
+                return
+            time.sleep(0.01)
+        raise AssertionError("nobody is served any more")
+
+    def test_no_more_than_the_limit_are_held_and_it_is_said_once(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        mirror = Mirror("127.0.0.1", 0, most=4)
+        base = f"http://127.0.0.1:{mirror.start()}"
+        others = set(threading.enumerate())
+        connections = self.idle(base, 200)
+        try:
+            # All but four are closed at once, and read as ended.
+            ended = [one for one in connections if ends(one, 0.5 if one in connections[4:] else 0)]
+            assert len(ended) == 196
+            assert len(set(threading.enumerate()) - others) <= 4
+        finally:
+            for one in connections:
+                one.close()
+            self.until_served(base)
+            mirror.stop()
+        assert caplog.text.count("the mirror has 4 connections") == 1
+
+    def test_a_connection_that_asks_nothing_is_ended(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("kiosk.display.mirror_server.REQUEST_SECONDS", 0.1)
+        mirror = Mirror("127.0.0.1", 0, most=2)
+        base = f"http://127.0.0.1:{mirror.start()}"
+        silent, slow = self.idle(base, 2)
+        try:
+            for byte in b"GET /state HTTP/1.1\r\nHost: loc":  # a byte at a time buys no time
+                with contextlib.suppress(OSError):
+                    slow.sendall(bytes([byte]))
+                time.sleep(0.01)
+            assert ends(silent, 5)
+            assert ends(slow, 5)
+            self.until_served(base)
+        finally:
+            silent.close()
+            slow.close()
+            mirror.stop()
+
+    def test_a_stream_goes_on_for_longer_than_a_request_may_take(
+        self, cabinet: Cabinet, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("kiosk.display.mirror_server.REQUEST_SECONDS", 0.1)
+        begun = time.monotonic()
+        with requests.get(cabinet.base + "/stream", stream=True, timeout=10) as answer:
+            for line in answer.iter_lines(chunk_size=1):
+                if line == b"--frame" and time.monotonic() - begun > 0.5:
+                    return
+        raise AssertionError("the stream ended")
+
+    def test_idle_connections_do_not_outlive_the_mirror(self) -> None:
+        mirror = Mirror("127.0.0.1", 0)
+        base = f"http://127.0.0.1:{mirror.start()}"
+        (silent,) = self.idle(base, 1)
+        self.until_served(base)
+        mirror.stop()
+        assert ends(silent, 2)
+        silent.close()
+
+
+def ends(connection: socket.socket, seconds: float) -> bool:
+    """Whether the other side ends it within so many seconds, without a word."""
+    connection.settimeout(seconds or 0.01)
+    try:
+        return connection.recv(1) == b""
+    except ConnectionError:
+        return True
+    except TimeoutError:
+        return False
 
 
 def test_a_screen_that_does_not_draw_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
