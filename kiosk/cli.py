@@ -111,8 +111,8 @@ def _open_relay(arguments: argparse.Namespace) -> int:
     from kiosk import hardware
 
     relay = hardware.build(settings.relay, time.monotonic)
-    relay.open()
-    relay.shut_down()
+    hardware.insist(relay.open, time.sleep)
+    hardware.insist(relay.shut_down, time.sleep)
     log.info("the coin relay is open")
     return 0
 

@@ -63,7 +63,7 @@ def handle(step: Step, event: Event) -> None:
         case RelayReady():
             relay_ready(step)
         case RelayFailed():
-            relay_failed(step, event.reason)
+            relay_failed(step, event)
         case PulseMade():
             pulse_made(step, event)
         case BrokerUp():
@@ -196,15 +196,18 @@ def relay_ready(step: Step) -> None:
     step.state = replace(step.state, relay=relay)
 
 
-def relay_failed(step: Step, reason: str) -> None:
-    step.report("error", f"the relay failed: {reason}")
+def relay_failed(step: Step, event: RelayFailed) -> None:
+    reason, rules = event.reason, step.rules
+    if reason != step.state.relay.problem:
+        step.report("error", f"the relay failed: {reason}")
+    wait = rules.reopen_closed_relay_s if event.may_be_closed else rules.reopen_s
     step.state = replace(
         step.state,
         relay=replace(
             step.state.relay,
             ready=False,
             problem=reason,
-            next_try=step.now + step.rules.reopen_s,
+            next_try=step.now + wait,
             pulsing=None,
         ),
     )
