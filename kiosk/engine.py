@@ -27,6 +27,7 @@ from kiosk.core.effects import (
     Acknowledge,
     Announce,
     Append,
+    ArchiveJournal,
     Call,
     ClaimCall,
     Effect,
@@ -57,7 +58,7 @@ log = logging.getLogger(__name__)
 
 
 class JournalPort(Protocol):
-    """What the engine needs of a journal (``kiosk.journal.store``). Both raise KioskError."""
+    """What the engine needs of a journal (``kiosk.journal.store``). All raise KioskError."""
 
     @property
     def power_was_lost(self) -> bool:
@@ -68,6 +69,9 @@ class JournalPort(Protocol):
 
     def append(self, *entries: Entry) -> None:
         """Writes entries, all or none, durably."""
+
+    def archive(self) -> None:
+        """Moves old orders out of the way."""
 
 
 class BrokerPort(Protocol):
@@ -260,6 +264,8 @@ class Engine:
                 self._broker.announce(effect.status)
             case Reconnect():
                 self._broker.reconnect()
+            case ArchiveJournal():
+                self._archive()
             case ReopenJournal():
                 self._pending.append(self._open_journal())
             case ReopenRelay():
@@ -301,6 +307,12 @@ class Engine:
         except KioskError as error:
             return RelayFailed(str(error), may_be_closed=self._relay is not None)
         return RelayReady()
+
+    def _archive(self) -> None:
+        try:
+            self._journal.archive()
+        except KioskError as error:
+            self._pending.append(JournalFailed(str(error)))
 
     def _open_journal(self) -> Event:
         try:

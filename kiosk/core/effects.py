@@ -146,6 +146,11 @@ class Reconnect:
 
 
 @dataclass(frozen=True)
+class ArchiveJournal:
+    """Move the journal's oldest finished orders out of the way, if there are enough of them."""
+
+
+@dataclass(frozen=True)
 class ReopenJournal:
     """Try the journal again."""
 
@@ -173,6 +178,7 @@ Effect = (
     | Pulse
     | Announce
     | Reconnect
+    | ArchiveJournal
     | ReopenJournal
     | ReopenRelay
     | Report

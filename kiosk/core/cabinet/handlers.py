@@ -21,6 +21,7 @@ from kiosk.core.effects import (
     Acknowledge,
     Announce,
     Append,
+    ArchiveJournal,
     Call,
     ClaimCall,
     HeartbeatCall,
@@ -474,6 +475,9 @@ def heartbeat_answered(
             begin_claim(step, hint.order_id)
         for order in answer.claimed:
             settle_lost_order(step, order)
+        if not step.state.order_book.unfinished:
+            # Nobody waits for anything now.
+            step.effects.append(ArchiveJournal())
 
 
 def settle_lost_order(step: Step, order: messages.ClaimedOrder) -> None:
