@@ -130,10 +130,9 @@ def _hear_what_was_left(step: Step) -> None:
     # No entry may stand before the effect: if that could not be written, this would not be done.
     assert not any(isinstance(effect, Append) for effect in step.effects)
     step.report("info", f"asks the broker again for {broker.unacknowledged} messages left with it")
-    # Not ready, and without a problem: the connection is being made.
+    # Not ready: a connection is being made. What keeps it from that, if it is known, stays known.
     step.state = replace(
-        step.state,
-        broker=replace(broker, ready=False, problem="", announced="", unacknowledged=0),
+        step.state, broker=replace(broker, ready=False, announced="", unacknowledged=0)
     )
     step.effects.append(Reconnect())
 
