@@ -72,6 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     ledger.add_argument(
         "--unsettled", action="store_true", help="only the orders that are not finished"
     )
+    ledger.add_argument(
+        "--year", type=int, metavar="YYYY", help="only the orders that were begun in this year"
+    )
     ledger.set_defaults(command=_ledger)
     return parser
 
@@ -111,8 +114,8 @@ def _open_relay(arguments: argparse.Namespace) -> int:
     from kiosk import hardware
 
     relay = hardware.build(settings.relay, time.monotonic)
-    relay.open()
-    relay.shut_down()
+    hardware.insist(relay.open, time.sleep)
+    hardware.insist(relay.shut_down, time.sleep)
     log.info("the coin relay is open")
     return 0
 
@@ -129,13 +132,15 @@ def _new_journal(arguments: argparse.Namespace) -> int:
 def _ledger(arguments: argparse.Namespace) -> int:
     settings = loader.load(arguments.config)
     from kiosk.core.order_book import BadEntry
-    from kiosk.journal import order_report, store
+    from kiosk.journal import archive, order_report, store
 
     path = settings.journal.path
     try:
-        orders = order_report.summaries(store.read(path))
+        orders = order_report.summaries(store.read(path, arguments.year))
     except BadEntry as error:
         raise store.damaged(path, str(error)) from error
+    if arguments.year is not None:
+        orders = [o for o in orders if archive.year_of(o.begun_at) == arguments.year]
     if arguments.unsettled:
         orders = [order for order in orders if order.unsettled]
     print(

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from kiosk import hardware
 from kiosk.core import screens
 from kiosk.core.cabinet.advance import advance
 from kiosk.core.cabinet.drive import next_due
@@ -26,6 +27,7 @@ from kiosk.core.effects import (
     Acknowledge,
     Announce,
     Append,
+    ArchiveJournal,
     Call,
     ClaimCall,
     Effect,
@@ -50,13 +52,13 @@ from kiosk.core.events import (
 )
 from kiosk.core.view import View
 from kiosk.errors import KioskError
-from kiosk.hardware import Relay
+from kiosk.hardware import Relay, RelayError
 
 log = logging.getLogger(__name__)
 
 
 class JournalPort(Protocol):
-    """What the engine needs of a journal (``kiosk.journal.store``). Both raise KioskError."""
+    """What the engine needs of a journal (``kiosk.journal.store``). All raise KioskError."""
 
     @property
     def power_was_lost(self) -> bool:
@@ -67,6 +69,9 @@ class JournalPort(Protocol):
 
     def append(self, *entries: Entry) -> None:
         """Writes entries, all or none, durably."""
+
+    def archive(self) -> None:
+        """Moves old orders out of the way."""
 
 
 class BrokerPort(Protocol):
@@ -189,7 +194,7 @@ class Engine:
                 self.handle(event)
         finally:
             if self._relay is not None:
-                self._relay.shut_down()
+                hardware.insist(self._relay.shut_down, self._clock.sleep)
 
     def begin(self) -> None:
         """The relay first: a crash may have left it closed."""
@@ -259,6 +264,8 @@ class Engine:
                 self._broker.announce(effect.status)
             case Reconnect():
                 self._broker.reconnect()
+            case ArchiveJournal():
+                self._archive()
             case ReopenJournal():
                 self._pending.append(self._open_journal())
             case ReopenRelay():
@@ -276,14 +283,19 @@ class Engine:
         relay = self._relay
         if relay is None:
             return RelayFailed("the relay is not there")
+        failure = ""
         try:
             try:
                 relay.close()
                 self._clock.sleep(self._on_s)
+            except RelayError as error:
+                failure = str(error)
             finally:
-                relay.open()
-        except KioskError as error:
-            return RelayFailed(str(error))
+                hardware.insist(relay.open, self._clock.sleep)
+        except RelayError as error:
+            return RelayFailed(str(error), may_be_closed=True)
+        if failure:
+            return RelayFailed(failure)
         self.pulses_made += 1
         return PulseMade(pulse.order_id, pulse.number)
 
@@ -291,10 +303,16 @@ class Engine:
         try:
             if self._relay is None:
                 self._relay = self._make_relay()
-            self._relay.open()
+            hardware.insist(self._relay.open, self._clock.sleep)
         except KioskError as error:
-            return RelayFailed(str(error))
+            return RelayFailed(str(error), may_be_closed=self._relay is not None)
         return RelayReady()
+
+    def _archive(self) -> None:
+        try:
+            self._journal.archive()
+        except KioskError as error:
+            self._pending.append(JournalFailed(str(error)))
 
     def _open_journal(self) -> Event:
         try:

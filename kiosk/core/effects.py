@@ -151,6 +151,11 @@ class Reconnect:
 
 
 @dataclass(frozen=True)
+class ArchiveJournal:
+    """Move the journal's oldest finished orders out of the way, if there are enough of them."""
+
+
+@dataclass(frozen=True)
 class ReopenJournal:
     """Try the journal again."""
 
@@ -178,6 +183,7 @@ Effect = (
     | Pulse
     | Announce
     | Reconnect
+    | ArchiveJournal
     | ReopenJournal
     | ReopenRelay
     | Report

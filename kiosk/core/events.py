@@ -43,9 +43,13 @@ class RelayReady:
 
 @dataclass(frozen=True)
 class RelayFailed:
-    """The relay's driver refused to start, or failed in a pulse."""
+    """The relay's driver refused to start, or failed in a pulse.
+
+    ``may_be_closed`` says that it could not be opened: it is tried again soon.
+    """
 
     reason: str
+    may_be_closed: bool = False
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,24 @@ class Relay(Protocol):
         """Opens the contact for good and releases what the driver holds."""
 
 
+TRIES = 5
+PAUSE_S = 0.01
+
+
+def insist(action: Callable[[], None], sleep: Callable[[float], None]) -> None:
+    """Opens a contact (``action``), and tries again at once if that fails.
+
+    A contact that stays closed is a jammed coin to the game. Raises the last :class:`RelayError`
+    after ``TRIES`` tries, within a tenth of a second.
+    """
+    for _ in range(TRIES - 1):
+        try:
+            return action()
+        except RelayError:
+            sleep(PAUSE_S)
+    return action()
+
+
 def build(settings: RelayConfig, clock: Callable[[], float]) -> Relay:
     """The relay that the config names, its contact open; raises :class:`RelayError`.
 

@@ -3,11 +3,15 @@
 WAL with ``synchronous=FULL``: when :meth:`Journal.append` returns, the entries survive a power cut.
 Each is stored with the boot it was written in, by which a machine that lost power is told from a
 process that was killed, and both clocks, for people and for reports: no rule uses the wall clock.
+
+The file holds what matters and a bounded past, so that a start costs the same after years:
+:meth:`Journal.archive` moves older orders to a file of their year (``kiosk.journal.archive``).
 """
 
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -19,6 +23,14 @@ from kiosk.core import order_book
 from kiosk.core.entries import Entry, Kind
 from kiosk.core.order_book import BadEntry
 from kiosk.errors import KioskError
+from kiosk.journal import archive
+from kiosk.journal.archive import ArchiveError, Row
+
+log = logging.getLogger(__name__)
+
+KEPT = 500  # finished orders that stay in the journal; more than the order book remembers
+MOVED_AT_ONCE = 100  # orders at least, so that few steps are needed
+LARGEST_STEP = 4000  # rows, and the rest of an order: a fraction of a second on a slow card
 
 _APPLICATION = 0x41524B31  # "ARK1": tells this file from any other SQLite file
 _VERSION = 1
@@ -122,6 +134,30 @@ class Journal:
             self.close()
             raise _failure(self._path, error) from error
 
+    def archive(self) -> None:
+        """Moves the oldest finished orders to the archives of their years, if there are enough.
+
+        Whatever interrupts it, each order is in one of the two files, or in both, and counts once.
+        Raises :class:`JournalError` as :meth:`append` does; trouble with an archive is logged only,
+        as nothing is lost by it.
+        """
+        if self._db is None:
+            raise JournalError(f"the journal {self._path} is not open")
+        try:
+            by_year = self._past(self._db)
+            for year, rows in by_year.items():
+                archive.add(self._path, year, rows)
+            moved = [(row[0],) for rows in by_year.values() for row in rows]
+            if moved:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._db.executemany("DELETE FROM entries WHERE number = ?", moved)
+                self._db.execute("COMMIT")
+        except ArchiveError as error:
+            log.warning("%s; the journal keeps its old orders until then", error)
+        except sqlite3.Error as error:
+            self.close()
+            raise _failure(self._path, error) from error
+
     def close(self) -> None:
         """Ends the use of the file, and lets another kiosk have it."""
         if self._db is not None:
@@ -180,6 +216,50 @@ class Journal:
         )
         return tuple(_entry(row) for row in rows)
 
+    def _past(self, db: sqlite3.Connection) -> dict[int, list[Row]]:
+        """The rows to be moved, by the year of their order's first one; none if they are few.
+
+        What the next start reads is not among them (see :meth:`open`), nor is the last row: its
+        boot id tells a power cut, and no number is used twice.
+        """
+        last_count = db.execute(
+            "SELECT number FROM entries WHERE kind = ? ORDER BY number DESC LIMIT 1",
+            (Kind.CREDITS_LEFT.value,),
+        ).fetchone()
+        if last_count is None:
+            return {}
+        (since,) = last_count
+        stays = {order_id for (order_id,) in db.execute("SELECT order_id FROM unfinished")}
+        stays |= {
+            order_id
+            for (order_id,) in db.execute(
+                "SELECT order_id FROM entries WHERE kind IN (?, ?) ORDER BY number DESC LIMIT ?",
+                (Kind.SETTLED.value, Kind.REFUSED.value, KEPT),
+            )
+        }
+        by_year: dict[int, list[Row]] = {}
+        orders, count = set[object](), 0
+        walk = f"SELECT {archive.COLUMNS} FROM entries WHERE number < ? ORDER BY number"
+        for row in db.execute(walk, (since,)):
+            order_id = row[2]
+            if order_id in stays or order_id in orders:
+                continue
+            rows = [row]
+            if order_id:
+                rows = db.execute(
+                    f"SELECT {archive.COLUMNS} FROM entries WHERE order_id = ? ORDER BY number",
+                    (order_id,),
+                ).fetchall()
+                if rows[-1][0] > since:
+                    stays.add(order_id)
+                    continue
+                orders.add(order_id)
+            by_year.setdefault(archive.year_of(row[-1]), []).extend(rows)
+            count += len(rows)
+            if count >= LARGEST_STEP:
+                return by_year
+        return by_year if len(orders) >= MOVED_AT_ONCE else {}
+
     def _mark(self, db: sqlite3.Connection, entry: Entry) -> None:
         if entry.kind is Kind.CLAIM:
             db.execute("INSERT INTO unfinished VALUES (?)", (entry.order_id,))
@@ -187,20 +267,35 @@ class Journal:
             db.execute("DELETE FROM unfinished WHERE order_id = ?", (entry.order_id,))
 
 
-def read(path: Path) -> Iterator[tuple[Entry, float]]:
-    """Every entry with its wall clock's seconds, oldest first, for people; changes nothing.
+def read(path: Path, year: int | None = None) -> Iterator[tuple[Entry, float]]:
+    """Every entry with its wall clock's seconds, for people; changes nothing.
 
-    A kiosk may run meanwhile. Raises :class:`JournalError`.
+    The archives' first, only that of ``year`` if that is given, then the journal's: an order's
+    entries stand in their order. A kiosk may run meanwhile. Raises :class:`JournalError` and
+    :class:`kiosk.journal.archive.ArchiveError`.
     """
     if not path.exists():
         raise JournalError(f"there is no journal {path} yet: the kiosk makes one when it starts")
     try:
-        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-        try:
-            for row in db.execute(f"SELECT {_COLUMNS}, wall FROM entries ORDER BY number"):
-                yield _entry(row[:-1]), float(row[-1])
-        finally:
-            db.close()
+        with ExitStack() as closing_all:
+            db = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None
+            )
+            closing_all.callback(db.close)
+            # One state of the journal from here on: what is moved meanwhile is seen in both.
+            db.execute("BEGIN")
+            db.execute("SELECT count(*) FROM unfinished").fetchone()
+            archives = [
+                closing_all.enter_context(archive.reading(path, one))
+                for one in archive.years(path)
+                if year in (None, one)
+            ]
+            for one in archives:
+                yield from map(_timed, one.rows())
+            moved = _moved(db, archives)
+            for row in db.execute(f"SELECT {archive.COLUMNS} FROM entries ORDER BY number"):
+                if row[2] not in moved:
+                    yield _timed(row)
     except (sqlite3.Error, ValueError) as error:
         raise _failure(path, error) from error
 
@@ -265,6 +360,22 @@ def boot_id() -> str:
     with suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return ""
+
+
+def _moved(db: sqlite3.Connection, archives: list[archive.Archive]) -> set[object]:
+    """The orders of a journal that are in an archive too: a crash came before they were deleted."""
+    if not archives:
+        return set()
+    last = f"""SELECT {archive.COLUMNS} FROM entries WHERE number IN
+        (SELECT max(number) FROM entries WHERE order_id != '' GROUP BY order_id)"""
+    return {row[2] for row in db.execute(last) if any(one.has(row) for one in archives)}
+
+
+def _timed(row: Row) -> tuple[Entry, float]:
+    wall = row[10]
+    if not isinstance(wall, int | float):
+        raise ValueError(f"{wall!r} stands where a time should")
+    return _entry(row[1:8]), float(wall)
 
 
 def _row(entry: Entry) -> tuple[object, ...]:

@@ -17,6 +17,7 @@ from kiosk.config.schema import Config
 from kiosk.core.entries import Entry, Kind
 from kiosk.errors import KioskError
 from kiosk.hardware import RelayError
+from kiosk.journal import archive
 from kiosk.journal.store import Journal
 
 TOKEN = "token-0123456789-secret"
@@ -268,6 +269,20 @@ def test_ledger_shows_the_book(
     assert head.startswith("order,begun,state")
     assert row.startswith("cs_1,2027-01-15 08:00:00+00:00,claiming")
     assert journal.exists()
+
+
+def test_ledger_shows_archived_orders_and_those_of_one_year(
+    file: Path, journal: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [(1, "claim", "cs_0", "c", 0, 0, 0, "", "boot", 0.0, 1_700_000_000.0)]
+    rows += [(2, "refused", "cs_0", "", 0, 0, 0, "", "boot", 0.0, 1_700_000_001.0)]
+    archive.add(journal, 2023, rows)
+    found = []
+    for options in ([], ["--year", "2023"], ["--year", "2027"], ["--year", "2025"]):
+        assert cli.main(["ledger", "--csv", *options, "--config", str(file)]) == 0
+        lines = capsys.readouterr().out.splitlines()[1:]
+        found.append([line.partition(",")[0] for line in lines])
+    assert found == [["cs_0", "cs_1"], ["cs_0"], ["cs_1"], []]
 
 
 def test_ledger_of_a_damaged_book_is_one_sentence(

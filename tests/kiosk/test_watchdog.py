@@ -88,6 +88,8 @@ class Machine:
             assert self.disk_works.wait(WAIT_S)
         self.journal.append(*entries)
 
+    def archive(self) -> None: ...
+
     # The broker, and the cloud, which answers at once
     def ack(self, receipt: object) -> None:
         self.acknowledged.set()

@@ -61,7 +61,11 @@ PLACES = {
     "pygame": {"kiosk/display/"},
     "requests": {"kiosk/adapters/cloud_client.py"},
     "segno": {"kiosk/display/qr.py"},
-    "sqlite3": {"kiosk/journal/store.py", "lambda/cloud/stores/sqlite.py"},
+    "sqlite3": {
+        "kiosk/journal/archive.py",
+        "kiosk/journal/store.py",
+        "lambda/cloud/stores/sqlite.py",
+    },
     # To check a signature is no I/O, but how is known to Stripe's library.
     "stripe": {"lambda/cloud/adapters/stripe_gateway.py", "lambda/cloud/http/webhook_signature.py"},
     "zxingcpp": {"kiosk/display/qr.py"},

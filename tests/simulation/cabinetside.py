@@ -128,6 +128,9 @@ class _Journal:
             self._cabinet.note(f"writes {entry.kind.value} {entry.order_id} {entry.number}")
         self._cabinet.dies("power cut after a line")
 
+    def archive(self) -> None:
+        self._inner.archive()
+
     @property
     def power_was_lost(self) -> bool:
         return self._inner.power_was_lost

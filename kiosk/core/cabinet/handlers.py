@@ -21,6 +21,7 @@ from kiosk.core.effects import (
     Acknowledge,
     Announce,
     Append,
+    ArchiveJournal,
     Call,
     ClaimCall,
     HeartbeatCall,
@@ -63,7 +64,7 @@ def handle(step: Step, event: Event) -> None:
         case RelayReady():
             relay_ready(step)
         case RelayFailed():
-            relay_failed(step, event.reason)
+            relay_failed(step, event)
         case PulseMade():
             pulse_made(step, event)
         case BrokerUp():
@@ -130,10 +131,9 @@ def _hear_what_was_left(step: Step) -> None:
     # No entry may stand before the effect: if that could not be written, this would not be done.
     assert not any(isinstance(effect, Append) for effect in step.effects)
     step.report("info", f"asks the broker again for {broker.unacknowledged} messages left with it")
-    # Not ready, and without a problem: the connection is being made.
+    # Not ready: a connection is being made. What keeps it from that, if it is known, stays known.
     step.state = replace(
-        step.state,
-        broker=replace(broker, ready=False, problem="", announced="", unacknowledged=0),
+        step.state, broker=replace(broker, ready=False, announced="", unacknowledged=0)
     )
     step.effects.append(Reconnect())
 
@@ -197,15 +197,18 @@ def relay_ready(step: Step) -> None:
     step.state = replace(step.state, relay=relay)
 
 
-def relay_failed(step: Step, reason: str) -> None:
-    step.report("error", f"the relay failed: {reason}")
+def relay_failed(step: Step, event: RelayFailed) -> None:
+    reason, rules = event.reason, step.rules
+    if reason != step.state.relay.problem:
+        step.report("error", f"the relay failed: {reason}")
+    wait = rules.reopen_closed_relay_s if event.may_be_closed else rules.reopen_s
     step.state = replace(
         step.state,
         relay=replace(
             step.state.relay,
             ready=False,
             problem=reason,
-            next_try=step.now + step.rules.reopen_s,
+            next_try=step.now + wait,
             pulsing=None,
         ),
     )
@@ -475,6 +478,9 @@ def heartbeat_answered(
                 settle_again(step, order)
             elif order.order_id not in step.state.order_book.unfinished:
                 settle_lost_order(step, order)
+        if not step.state.order_book.unfinished:
+            # Nobody waits for anything now.
+            step.effects.append(ArchiveJournal())
 
 
 def settle_again(step: Step, order: messages.ClaimedOrder) -> None:

@@ -40,6 +40,7 @@ class Rules:
     game_over_s: float = 8.0
     starting_s: float = 20.0
     reopen_s: float = 10.0
+    reopen_closed_relay_s: float = 1.0
 
 
 def backoff(tries: int, jitter: float) -> float:

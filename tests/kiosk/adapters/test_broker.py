@@ -344,6 +344,48 @@ def test_what_was_acknowledged_does_not_come_again(
     assert ear.message().payload == b"two"
 
 
+def test_a_connection_that_is_made_anew_brings_what_was_not_acknowledged(
+    broker: EmbeddedBroker, bystander: Bystander, connect: Callable[..., Broker], ear: Ear
+) -> None:
+    kiosk = connect(broker.port)
+    ear.up()
+    kiosk.announce("online")
+    assert bystander.status() == {"machineId": CABINET, "status": "online"}
+    bystander.publish(b"one")
+    first = ear.message()
+    kiosk.reconnect()
+    again = ear.message()
+    assert (again.payload, ear.reasons) == (b"one", [])
+    assert again.receipt != first.receipt
+    # It said goodbye: nobody was told by the last will that the cabinet is offline.
+    kiosk.announce("out_of_order")
+    assert bystander.status() == {"machineId": CABINET, "status": "out_of_order"}
+
+
+def test_a_connection_that_is_made_anew_while_there_is_none_comes_up(
+    broker: EmbeddedBroker, connect: Callable[..., Broker], ear: Ear
+) -> None:
+    broker.stop()
+    kiosk = connect(broker.port)
+    ear.down()
+    kiosk.reconnect()
+    broker.start()
+    ear.up()
+    ear.up()
+
+
+def test_a_message_that_was_retained_is_told_from_one_that_was_sent(
+    broker: EmbeddedBroker, bystander: Bystander, connect: Callable[..., Broker], ear: Ear
+) -> None:
+    bystander.publish(b"kept", retain=True)
+    connect(broker.port)
+    ear.up()
+    assert ear.message().retained
+    bystander.publish(b"sent")
+    arrived = ear.message()
+    assert (arrived.payload, arrived.retained) == (b"sent", False)
+
+
 def test_an_acknowledgement_is_not_sent_over_another_connection(
     script: Callable[..., Script], connect: Callable[..., Broker], ear: Ear
 ) -> None:
@@ -757,45 +799,3 @@ def test_a_broker_without_tls_is_told_from_one_that_is_away(
     connect(broker.port, tls=True)
     reason = ear.down()
     assert "does not speak TLS" in reason or "broke the connection off" in reason
-
-
-def test_a_connection_that_is_made_anew_brings_what_was_not_acknowledged(
-    broker: EmbeddedBroker, bystander: Bystander, connect: Callable[..., Broker], ear: Ear
-) -> None:
-    kiosk = connect(broker.port)
-    ear.up()
-    kiosk.announce("online")
-    assert bystander.status() == {"machineId": CABINET, "status": "online"}
-    bystander.publish(b"one")
-    first = ear.message()
-    kiosk.reconnect()
-    again = ear.message()
-    assert (again.payload, ear.reasons) == (b"one", [])
-    assert again.receipt != first.receipt
-    # It said goodbye: nobody was told by the last will that the cabinet is offline.
-    kiosk.announce("out_of_order")
-    assert bystander.status() == {"machineId": CABINET, "status": "out_of_order"}
-
-
-def test_a_connection_that_is_made_anew_while_there_is_none_comes_up(
-    broker: EmbeddedBroker, connect: Callable[..., Broker], ear: Ear
-) -> None:
-    broker.stop()
-    kiosk = connect(broker.port)
-    ear.down()
-    kiosk.reconnect()
-    broker.start()
-    ear.up()
-    ear.up()
-
-
-def test_a_message_that_was_retained_is_told_from_one_that_was_sent(
-    broker: EmbeddedBroker, bystander: Bystander, connect: Callable[..., Broker], ear: Ear
-) -> None:
-    bystander.publish(b"kept", retain=True)
-    connect(broker.port)
-    ear.up()
-    assert ear.message().retained
-    bystander.publish(b"sent")
-    arrived = ear.message()
-    assert (arrived.payload, arrived.retained) == (b"sent", False)

@@ -87,6 +87,8 @@ class Cabinet:
             raise JournalError("the disk is full")
         self.journal.append(*entries)
 
+    def archive(self) -> None: ...
+
     # The cloud: it answers at once, and refuses every claim
     def send(self, call: Call) -> None:
         body: dict[str, object] = {"error": "the deadline has passed", "code": "too_late"}

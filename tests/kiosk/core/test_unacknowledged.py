@@ -85,6 +85,20 @@ def test_while_the_connection_is_being_made_no_trouble_is_told(bench: Bench) -> 
     assert bench.call("heartbeat").body["problems"] == []
 
 
+def test_a_broker_that_is_away_stays_named_and_orders_are_asked_for(bench: Bench) -> None:
+    """It tells no reason twice, so nobody would know it again."""
+    bench.feed(JournalFailed("the disk is full"))
+    bench.hint("cs_1")
+    bench.feed(BrokerDown("no route to the broker"))
+    for _ in range(2):
+        bench.answer("heartbeat", bench.beat(state="off"))
+    assert Reconnect() in bench.feed(JournalOpened(()))
+    assert [alert.code for alert in bench.view.alerts] == ["E3"]
+    assert bench.call("heartbeat").body["problems"] == ["no route to the broker"]
+    bench.answer("heartbeat", bench.beat("cs_1"))
+    assert bench.call("claim cs_1")
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_a_cabinet_that_shows_a_code_has_left_nothing_with_the_broker(seed: int) -> None:
     """Whatever happens in whatever order."""
