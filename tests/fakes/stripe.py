@@ -48,8 +48,9 @@ class FakeStripe:
         quantity: int = 1,
         held: bool = True,
         price_id: str = "",
+        card: str = "",
     ) -> str:
-        """A player pays; returns the Checkout Session's id."""
+        """A player pays, by default with a new card; returns the Checkout Session's id."""
         link = self.links[link_id]
         price_id = price_id or str(link["price_id"])
         unit, currency = self.prices.get(price_id, (100, "USD"))
@@ -75,6 +76,7 @@ class FakeStripe:
             price_id=price_id,
             quantity=quantity,
             hold_until=0.0,
+            fingerprint=card or f"card-{number}",
         )
         return session_id
 

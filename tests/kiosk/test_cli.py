@@ -38,6 +38,8 @@ host = "mqtt.example.com"
 password = "pass-the-word"
 [relay]
 driver = "simulated"
+[rules]
+after_power_cut = "forgive"
 """
     )
     return path

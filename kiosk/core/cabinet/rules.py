@@ -16,7 +16,11 @@ class Mode(Enum):
 
 @dataclass(frozen=True)
 class Rules:
-    """The operator's rules. Times in seconds."""
+    """The operator's rules. Times in seconds.
+
+    ``forgive_lost`` says that what was made before a power cut is not charged, for up to
+    ``forgive_per_day`` pulses a day.
+    """
 
     machine_id: str
     mode: Mode = Mode.SELL
@@ -25,6 +29,7 @@ class Rules:
     resume_window_s: float = 300.0
     charge_ambiguous: bool = False
     forgive_lost: bool = True
+    forgive_per_day: int = 12
     heartbeat_s: float = 300.0
     ask_s: float = 15.0
     quiet_s: float = 180.0
@@ -34,6 +39,15 @@ class Rules:
     game_over_s: float = 8.0
     starting_s: float = 20.0
     reopen_s: float = 10.0
+
+
+def forgives(rules: Rules, pulses: int, forgiven_today: int, card_was_forgiven_today: bool) -> bool:
+    """Whether ``pulses`` that were made before the power was lost are not charged.
+
+    The game has most likely forgotten them. But a player with a hand on the plug may know a game
+    that has not, so each card is forgiven once a day, and a cabinet forgives so many pulses a day.
+    """
+    return not card_was_forgiven_today and forgiven_today + pulses <= rules.forgive_per_day
 
 
 def backoff(tries: int, jitter: float) -> float:

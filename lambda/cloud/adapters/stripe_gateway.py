@@ -178,6 +178,7 @@ class StripeGateway:
             price_id=str(_get(item, "price", "id") or ""),
             quantity=int(_get(item, "quantity") or 0),
             hold_until=float(_get(card, "capture_before") or 0),
+            fingerprint=str(_get(card, "fingerprint") or ""),
         )
 
     def intent(self, intent_id: str) -> Intent:

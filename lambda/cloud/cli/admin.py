@@ -18,6 +18,7 @@ from cloud.adapters.stripe_gateway import StripeRefused, StripeUnavailable
 from cloud.cli import cabinet_config
 from cloud.core import cabinets, money
 from cloud.core.cabinets import MACHINE_ID, Cabinet
+from cloud.core.orders import Order
 from cloud.core.prices import Bonus, PriceList, mistakes
 from cloud.core.reconciliation import Repair
 from cloud.core.stamps import Stamp, to_ms
@@ -80,14 +81,14 @@ class Admin:
                     "new token, `price` another price list"
                 )
             self._replace(old, cabinets.add_again(old, cabinet))
-        self._print_config(cabinet, token)
+        self._print_config(cabinet, token, args.after_power_cut)
 
     def token(self, args: argparse.Namespace) -> None:
         """Replaces a cabinet's token and prints its config file; the old token stops working."""
         cabinet = self._cabinet(args.machine_id)
         token, digest = cabinet_tokens.new(cabinet.machine_id)
         self._replace(cabinet, cabinets.with_token(cabinet, digest, self._stamp()))
-        self._print_config(cabinet, token)
+        self._print_config(cabinet, token, args.after_power_cut)
 
     def price(self, args: argparse.Namespace) -> None:
         """Changes a cabinet's price list; the old link takes no more payments."""
@@ -127,7 +128,7 @@ class Admin:
             paid = datetime.fromtimestamp(order.paid_at_ms / 1000, UTC).strftime(
                 "%Y-%m-%d %H:%M:%S"
             )
-            charged = money.text(order.charged, order.currency)
+            charged = f"{money.text(order.charged, order.currency)}{_free(order)}"
             print(
                 f"{paid}  {order.machine_id}  {order.state.value:9}  "
                 f"{money.text(order.amount, order.currency):>12}  {order.pulsed}/{order.pulses} "
@@ -186,6 +187,9 @@ class Admin:
                 summary += f", {tally.refunds} refunded by hand ({back})"
             if tally.disputes:
                 summary += f", {tally.disputes} disputed"
+            if tally.forgiven:
+                worth = money.text(tally.worth_forgiven, tally.currency)
+                summary += f", {tally.forgiven} pulses forgiven after power cuts ({worth})"
             print(summary)
         if left:
             raise AdminError(f"{left} of {len(found)} exceptions are left")
@@ -204,7 +208,7 @@ class Admin:
         if not self._ledger.replace(old, new):
             raise AdminError(f"{old.machine_id} was changed by somebody else just now: try again")
 
-    def _print_config(self, cabinet: Cabinet, token: str) -> None:
+    def _print_config(self, cabinet: Cabinet, token: str, after_power_cut: str) -> None:
         if self._sandbox:
             around = cabinet_config.at_broker(
                 self._settings.mqtt_url,
@@ -226,7 +230,8 @@ class Admin:
                 f"allowed to use arcade/machine/{cabinet.machine_id}/# and nothing else.",
                 file=sys.stderr,
             )
-        print(cabinet_config.text(cabinet.machine_id, cabinet.name, token, around), end="")
+        text = cabinet_config.text(cabinet.machine_id, cabinet.name, token, after_power_cut, around)
+        print(text, end="")
 
 
 def _prices(before: PriceList, args: argparse.Namespace) -> PriceList:
@@ -272,6 +277,12 @@ def _bonus(text: str) -> Bonus:
     return Bonus(int(bought), int(got))
 
 
+def _free(order: Order) -> str:
+    """The pulses of an order that were made, or may have been, and that nobody pays for."""
+    free = {"forgiven": order.forgiven, "ambiguous": order.ambiguous}
+    return "".join(f", {count} {name}" for name, count in free.items() if count)
+
+
 def _price_text(prices: PriceList) -> str:
     terms = f"{money.text(prices.amount, prices.currency)} a play"
     for bonus in prices.bonuses:
@@ -307,7 +318,8 @@ def parser() -> argparse.ArgumentParser:
         made.add_argument("--most", type=int, help="plays in one payment at most")
         if name == "add":
             made.add_argument("--name", help="shown on the cabinet's marquee")
-    command("token", "machine_id")
+            _after_power_cut(made)
+    _after_power_cut(command("token", "machine_id"))
     command("remove", "machine_id")
     command("list")
     listing = command("orders")
@@ -326,6 +338,17 @@ def parser() -> argparse.ArgumentParser:
         help="compare a cabinet's journal too, as `kiosk ledger --csv` printed it",
     )
     return top
+
+
+def _after_power_cut(command: argparse.ArgumentParser) -> None:
+    """What the operator has to decide for each cabinet: there is no default that is right."""
+    command.add_argument(
+        "--after-power-cut",
+        choices=["forgive", "charge"],
+        required=True,
+        help="what a player pays for pulses made before the power went: forgive if the game "
+        "forgets its credits without power, as most do; charge if it keeps them",
+    )
 
 
 def sandbox_of(data: Path) -> tuple[Settings, dict[str, str]]:

@@ -46,7 +46,7 @@ def at_broker(
     )
 
 
-def text(machine_id: str, name: str, token: str, around: Surroundings) -> str:
+def text(machine_id: str, name: str, token: str, after_power_cut: str, around: Surroundings) -> str:
     """The file's text. JSON strings and booleans are TOML's too."""
     q = json.dumps
     if around.journal_dir is None:
@@ -78,4 +78,7 @@ password = {q(around.broker_password)}
 [relay]
 {relay}
 pulses_per_credit = 1
+
+[rules]
+after_power_cut = {q(after_power_cut)}
 {journal}{screen}"""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 HOLD_SECONDS = 7 * 24 * 3600  # how long a card's bank keeps a hold, unless Stripe says otherwise
@@ -21,7 +21,8 @@ class Payment:
     """A Checkout Session with its PaymentIntent, as far as the ledger cares.
 
     ``price_id`` and ``quantity`` are of the only line item; a session with several has neither.
-    ``hold_until`` is 0 where Stripe does not say.
+    ``hold_until`` is 0 where Stripe does not say. ``fingerprint`` is Stripe's for the card, the
+    same for each payment with it; empty without a card.
     """
 
     session_id: str
@@ -36,6 +37,7 @@ class Payment:
     price_id: str
     quantity: int
     hold_until: float
+    fingerprint: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ Stripe; the cabinet is that of the Payment Link, as the ledger has it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cloud.adapters.stripe_gateway import Gateway, StripeRefused
@@ -46,6 +46,7 @@ class StripeEvents:
         releases: Releases,
         refunds: RefundsAndDisputes,
         schedule: Schedule,
+        card_hash: Callable[[str], str],
         clock: Clock,
     ) -> None:
         self._ledger = ledger
@@ -54,6 +55,7 @@ class StripeEvents:
         self._releases = releases
         self._refunds = refunds
         self._schedule = schedule
+        self._card_hash = card_hash
         self._clock = clock
 
     def handle(self, event: StripeEvent) -> str:
@@ -134,6 +136,7 @@ class StripeEvents:
             amount=payment.amount,
             currency=payment.currency,
             intent_id=payment.intent_id,
+            card=self._card_hash(payment.fingerprint),
             held=held,
             paid_at_ms=paid_at_ms,
             # An event from the future must not make an order that waits for it.

@@ -20,6 +20,8 @@ from kiosk.config import loader
 from tests.cloud.stores.test_stores import ORDER
 from tests.cloud.test_settings import GOOD
 
+FORGIVE = ("--after-power-cut", "forgive")
+
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
@@ -49,7 +51,7 @@ def ledger_of(data: Path) -> SqliteLedger:
 def test_add_prints_a_config_file_that_the_kiosk_takes(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(data, "add", "cab001", "--name", 'The "Big" One', "--bonus", "5=6") == 0
+    assert run(data, "add", "cab001", *FORGIVE, "--name", 'The "Big" One', "--bonus", "5=6") == 0
     file = data / "cab001.toml"
     file.write_text(capsys.readouterr().out)
     file.chmod(0o600)
@@ -70,7 +72,7 @@ def test_a_cabinet_elsewhere_gets_a_relay_and_a_broker_account_of_its_own(
 ) -> None:
     for name, value in (GOOD | {"LEDGER": f"sqlite:///{tmp_path}/ledger.db"}).items():
         monkeypatch.setenv(name, value)
-    assert admin.main(["add", "cab001"]) == 0
+    assert admin.main(["add", "cab001", *FORGIVE]) == 0
     out = capsys.readouterr()
     read = tomllib.loads(out.out)
     assert read["relay"]["driver"] == "gpio"
@@ -82,25 +84,25 @@ def test_a_cabinet_elsewhere_gets_a_relay_and_a_broker_account_of_its_own(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["add", "no spaces"], "cannot name a cabinet"),
-        (["add", "x" * 65], "cannot name a cabinet"),
-        (["add", "cab002", "--price", "a lot"], "no amount"),
-        (["add", "cab002", "--price", "1.005"], "more decimals"),
-        (["add", "cab002", "--price", "0.25"], "smallest charge"),
-        (["add", "cab002", "--price", "100.5", "--currency", "JPY"], "more decimals"),
-        (["add", "cab002", "--currency", "EUR"], "needs its --price"),
-        (["add", "cab002", "--bonus", "five"], "two numbers"),
-        (["add", "cab002", "--bonus", "5=4"], "nothing more"),
-        (["add", "cab001"], "there already"),
+        (["add", "no spaces", *FORGIVE], "cannot name a cabinet"),
+        (["add", "x" * 65, *FORGIVE], "cannot name a cabinet"),
+        (["add", "cab002", *FORGIVE, "--price", "a lot"], "no amount"),
+        (["add", "cab002", *FORGIVE, "--price", "1.005"], "more decimals"),
+        (["add", "cab002", *FORGIVE, "--price", "0.25"], "smallest charge"),
+        (["add", "cab002", *FORGIVE, "--price", "100.5", "--currency", "JPY"], "more decimals"),
+        (["add", "cab002", *FORGIVE, "--currency", "EUR"], "needs its --price"),
+        (["add", "cab002", *FORGIVE, "--bonus", "five"], "two numbers"),
+        (["add", "cab002", *FORGIVE, "--bonus", "5=4"], "nothing more"),
+        (["add", "cab001", *FORGIVE], "there already"),
         (["price", "cab009", "--price", "2.00"], "no cabinet cab009"),
-        (["token", "cab009"], "no cabinet cab009"),
+        (["token", "cab009", *FORGIVE], "no cabinet cab009"),
         (["release", "cs_none"], "no order cs_none"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(
     data: Path, capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
 ) -> None:
-    run(data, "add", "cab001")
+    run(data, "add", "cab001", *FORGIVE)
     capsys.readouterr()
     assert run(data, *words) == 1
     out = capsys.readouterr()
@@ -132,7 +134,7 @@ def test_without_settings_all_that_are_missing_are_named(
 def test_prices_are_typed_as_people_write_them(
     data: Path, currency: str, price: str, amount: int
 ) -> None:
-    assert run(data, "add", "cab001", "--currency", currency, "--price", price) == 0
+    assert run(data, "add", "cab001", *FORGIVE, "--currency", currency, "--price", price) == 0
     ledger = ledger_of(data)
     cabinet = ledger.cabinet("cab001")
     ledger.close()
@@ -141,9 +143,9 @@ def test_prices_are_typed_as_people_write_them(
 
 
 def test_a_new_token_voids_the_old_one(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run(data, "add", "cab001")
+    run(data, "add", "cab001", *FORGIVE)
     old = tomllib.loads(capsys.readouterr().out)["cloud"]["token"]
-    assert run(data, "token", "cab001") == 0
+    assert run(data, "token", "cab001", *FORGIVE) == 0
     new = tomllib.loads(capsys.readouterr().out)["cloud"]["token"]
     ledger = ledger_of(data)
     cabinet = ledger.cabinet("cab001")
@@ -156,12 +158,12 @@ def test_a_new_token_voids_the_old_one(data: Path, capsys: pytest.CaptureFixture
 def test_a_removed_cabinet_is_gone_from_the_list_and_can_be_added_again(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(data, "add", "cab001")
+    run(data, "add", "cab001", *FORGIVE)
     assert run(data, "remove", "cab001") == 0
     capsys.readouterr()
     run(data, "list")
     assert capsys.readouterr().out == ""
-    assert run(data, "add", "cab001") == 0
+    assert run(data, "add", "cab001", *FORGIVE) == 0
 
 
 def test_orders_and_problems_are_listed(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
+from cloud.core.forgiveness import Forgiveness, ForgivenOrder
 from cloud.core.orders import Order, OrderState
 from cloud.core.prices import Bonus, PriceList
 from cloud.stores import records
 from cloud.stores.base import Item, LedgerUnavailable
 from cloud.stores.records import from_document, to_document
 
-KINDS: tuple[type[Any], ...] = (Order, Cabinet, PaymentLink, Presence, Incident)
+KINDS: tuple[type[Any], ...] = (Order, Cabinet, PaymentLink, Presence, Incident, Forgiveness)
 TEXTS = ("", "cab001", "Zoë ☂", '"quoted"', "a\nb", "\x00", "{}", "x" * 300)
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 
@@ -36,6 +37,9 @@ def anything(annotation: str, rng: random.Random) -> Any:
             return rng.choice(list(OrderState))
         case "tuple[str, ...]":
             return tuple(rng.choice(TEXTS) for _ in range(rng.randrange(4)))
+        case "tuple[ForgivenOrder, ...]":
+            count = rng.randrange(4)
+            return tuple(ForgivenOrder(rng.choice(TEXTS), n, n + 1) for n in range(count))
         case "PriceList":
             bonuses = tuple(Bonus(n, n + 1) for n in range(1, rng.randrange(1, 4)))
             return PriceList(rng.randrange(1, 10**8), "USD", bonuses, rng.randrange(1, 99))
