@@ -306,8 +306,7 @@ class RulesConfig(_Section):
     """whether a pulse that began before a crash, and may have been made, is charged"""
 
     after_power_cut: Literal["forgive", "charge"]
-    """"forgive" if the game forgets its credits without power, as most do, "charge" if it keeps
-    them: whether a player pays for the pulses before a power cut"""
+    """"forgive" if the game forgets its credits without power, "charge" if it keeps them"""
 
     forgive_pulses_per_day: int = Field(default=12, ge=0, le=100_000)
     """how many pulses are forgiven in a day at most; those of later power cuts are charged"""

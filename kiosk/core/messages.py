@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from kiosk.core.limits import LARGEST_AMOUNT, LONGEST_NAME, MOST_CREDITS, MOST_PLAYS
+from kiosk.core.limits import LARGEST_AMOUNT, LONGEST_NAME, MOST_CREDITS, MOST_PLAYS, MOST_PULSES
 from kiosk.core.view import Bonus, Offer
 
 LARGEST_PAYLOAD = 16 * 1024
@@ -137,7 +136,9 @@ def claim_answer(body: Mapping[str, object], order_id: str, claim_id: str) -> Cl
         state=_text(body, "state"),
         age=_age(body),
         # A cloud of before knows nothing of this.
-        forgiven_today=_whole({"forgiven_today": 0, **body}, "forgiven_today", 0, sys.maxsize),
+        forgiven_today=_whole(
+            {"forgiven_today": 0, **body}, "forgiven_today", 0, MOST_PULSES * 1000
+        ),
         card_forgiven_today=card,
     )
 

@@ -183,6 +183,9 @@ width = 640
 
 [mirrors]
 listen = ""
+
+[rules]
+after_power_cut = "forgive"
 """
     )
     assert problems(path) == tuple(
