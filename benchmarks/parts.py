@@ -94,7 +94,10 @@ def cabinet_config(data: Path, machine_id: str, more: str = "") -> Path:
     """Adds a cabinet to the sandbox; returns its config file."""
     told = io.StringIO()
     with contextlib.redirect_stdout(told):
-        assert admin.main(["--data", str(data), "add", machine_id]) == 0
+        assert (
+            admin.main(["--data", str(data), "add", machine_id, "--after-power-cut", "forgive"])
+            == 0
+        )
     path = data / f"{machine_id}.toml"
     text = told.getvalue().replace("fullscreen = false", "headless = true")
     text = text.replace("pulses_per_credit = 1", "pulses_per_credit = 1\non_ms = 20\noff_ms = 50")

@@ -214,7 +214,16 @@ class Arcade:
         printed = data / "cabinet.toml"
         if not printed.exists():
             config = self._admin(
-                "add", MACHINE, "--name", NAME, "--price", "1.00", "--bonus", "5=6"
+                "add",
+                MACHINE,
+                "--name",
+                NAME,
+                "--price",
+                "1.00",
+                "--bonus",
+                "5=6",
+                "--after-power-cut",
+                "forgive",
             )
             _write_private(printed, config)
         text = printed.read_text()

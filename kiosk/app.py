@@ -159,6 +159,7 @@ def rules_of(config: Config) -> Rules:
         resume_window_s=config.rules.resume_window_s,
         charge_ambiguous=config.rules.charge_ambiguous,
         forgive_lost=config.rules.after_power_cut == "forgive",
+        forgive_per_day=config.rules.forgive_pulses_per_day,
         heartbeat_s=config.rules.heartbeat_s,
         ask_s=config.rules.ask_s,
         quiet_s=config.screen.quiet_s,

@@ -323,8 +323,11 @@ class RulesConfig(_Section):
     charge_ambiguous: bool = False
     """whether a pulse that began before a crash, and may have been made, is charged"""
 
-    after_power_cut: Literal["forgive", "charge"] = "forgive"
-    """what becomes of pulses made before the machine lost power, which the game forgot with it"""
+    after_power_cut: Literal["forgive", "charge"]
+    """"forgive" if the game forgets its credits without power, "charge" if it keeps them"""
+
+    forgive_pulses_per_day: int = Field(default=12, ge=0, le=100_000)
+    """how many pulses are forgiven in a day at most; those of later power cuts are charged"""
 
     heartbeat_s: float = Field(default=300.0, ge=10, le=3600)
     """seconds between two reports to the cloud"""

@@ -94,7 +94,9 @@ class ClaimCall:
 
 @dataclass(frozen=True)
 class SettleCall:
-    """Says that ``pulsed`` of an order's ``pulses`` are to be charged.
+    """Says that ``pulsed`` of an order's ``pulses`` are to be charged, and what was made of it:
+    ``made`` pulses are known to be over, ``forgiven`` of them are not charged because of a power
+    cut, and of ``ambiguous`` ones nobody knows.
 
     Without a ``claim_id`` it says that the journal of this order was lost: nothing is charged.
     """
@@ -104,6 +106,9 @@ class SettleCall:
     claim_id: str
     pulsed: int
     pulses: int
+    made: int
+    forgiven: int
+    ambiguous: int
 
     path: ClassVar[str] = "/settle"
 
@@ -121,6 +126,9 @@ class SettleCall:
             "claim_id": self.claim_id,
             "pulsed": self.pulsed,
             "pulses": self.pulses,
+            "made": self.made,
+            "forgiven": self.forgiven,
+            "ambiguous": self.ambiguous,
         }
 
 

@@ -18,7 +18,9 @@ class Kind(Enum):
     REFUSED = "refused"  # the cloud refused the claim: nothing was pulsed
     PULSE_BEGINS = "pulse begins"  # the relay closes after this entry
     PULSE_OVER = "pulse over"  # the relay is open again
-    FORGIVEN = "forgiven"  # power was lost: the `number` pulses begun so far are not charged
+    POWER_LOST = "power lost"  # after `number` pulses had begun; what they cost is not decided yet
+    FORGIVEN = "forgiven"  # the `number` pulses begun before the power was lost are not charged
+    NOT_FORGIVEN = "not forgiven"  # they are charged
     SETTLE = "settle"  # no more pulses will be made; `number` of them are charged
     SETTLED = "settled"  # the cloud has the settle
     CREDITS_LEFT = "credits left"  # what the game still owes the player, `number` (no order)

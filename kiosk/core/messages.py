@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from kiosk.core.limits import LARGEST_AMOUNT, LONGEST_NAME, MOST_CREDITS, MOST_PLAYS
+from kiosk.core.limits import LARGEST_AMOUNT, LONGEST_NAME, MOST_CREDITS, MOST_PLAYS, MOST_PULSES
 from kiosk.core.view import Bonus, Offer
 
 LARGEST_PAYLOAD = 16 * 1024
@@ -64,11 +64,17 @@ class PaymentStatus:
 
 @dataclass(frozen=True)
 class ClaimAnswer:
-    """The cloud granted a claim; ``age`` is the seconds since it first did."""
+    """The cloud granted a claim; ``age`` is the seconds since it first did.
+
+    ``forgiven_today`` is how many pulses this cabinet was forgiven in the last day,
+    ``card_forgiven_today`` whether the player's card was.
+    """
 
     credits: int
     state: str
     age: float
+    forgiven_today: int = 0
+    card_forgiven_today: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,7 +137,19 @@ def claim_answer(body: Mapping[str, object], order_id: str, claim_id: str) -> Cl
     """The answer to a claim."""
     if body.get("order_id") != order_id or body.get("claim_id") != claim_id:
         raise BadMessage("the cloud answered a claim with another order")
-    return ClaimAnswer(_whole(body, "credits", 1, MOST_CREDITS), _text(body, "state"), _age(body))
+    card = body.get("card_forgiven_today", False)
+    if not isinstance(card, bool):
+        raise BadMessage("card_forgiven_today is neither true nor false")
+    return ClaimAnswer(
+        credits=_whole(body, "credits", 1, MOST_CREDITS),
+        state=_text(body, "state"),
+        age=_age(body),
+        # A cloud of before knows nothing of this.
+        forgiven_today=_whole(
+            {"forgiven_today": 0, **body}, "forgiven_today", 0, MOST_PULSES * 1000
+        ),
+        card_forgiven_today=card,
+    )
 
 
 def heartbeat_answer(body: Mapping[str, object]) -> HeartbeatAnswer:

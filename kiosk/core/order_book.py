@@ -4,7 +4,7 @@
    (hint) ────────▶ CLAIMING ────────▶ PULSING ────────▶ SETTLING ────────▶ done
                        │ REFUSED                             ▲
                        └─────────▶ done          PULSE_BEGINS 1, PULSE_OVER 1, PULSE_BEGINS 2, …
-                                                 FORGIVEN, if the power was lost in between
+                                                 POWER_LOST, then FORGIVEN or NOT_FORGIVEN
 
 Rules:
 
@@ -15,8 +15,9 @@ Rules:
 3. An order that is done may be claimed again: only the latest finished ones are remembered, and a
    hint for an older one may come late. The cloud refuses a second claim id, so the order ends
    without another pulse.
-4. Pulses that the game forgot with the power are forgiven: they are not charged, and those that
-   would make only a part of a credit are not made any more.
+4. Where the power was lost after pulses had begun, it is decided, before another one is made,
+   whether they are forgiven: then they are not charged, and those that would make only a part of
+   a credit are not made any more.
 5. An entry that does not fit those before it raises :class:`BadEntry`: such a book is not used.
 """
 
@@ -50,7 +51,9 @@ class OrderProgress:
 
     Without a ``claim_id`` it is one that the journal had lost, and the cloud told of.
     ``begun`` pulses began, ``made`` of them are known to be over; ``lost_begun`` and ``lost_made``
-    of these the game forgot when the power was lost. ``pulsed`` is what the settle says.
+    of these the game forgot when the power was lost, and they are forgiven. ``undecided`` is how
+    many had begun when the power was lost, as long as nobody knows what becomes of them; else 0.
+    ``pulsed`` is what the settle says.
     """
 
     order_id: str
@@ -62,6 +65,7 @@ class OrderProgress:
     made: int = 0
     lost_begun: int = 0
     lost_made: int = 0
+    undecided: int = 0
     pulsed: int = 0
 
     @property
@@ -125,7 +129,9 @@ def apply(book: OrderBook, entry: Entry) -> OrderBook:
         case Kind.REFUSED, OrderStage.CLAIMING:
             book = _without(book, order)
             return replace(book, refused=(*book.refused, order.order_id)[-REMEMBERED:])
-        case Kind.PULSE_BEGINS, OrderStage.PULSING if entry.number == order.begun + 1 <= order.last:
+        case Kind.PULSE_BEGINS, OrderStage.PULSING if (
+            entry.number == order.begun + 1 <= order.last and not order.undecided
+        ):
             return _with(book, replace(order, begun=entry.number))
         # The last pulse ends once: after that as many are over as may be, given the ambiguous ones.
         case Kind.PULSE_OVER, OrderStage.PULSING if order.made < entry.number == order.begun:
@@ -133,8 +139,13 @@ def apply(book: OrderBook, entry: Entry) -> OrderBook:
             each = order.pulses // order.credits
             gained = 1 if (entry.number - order.lost_begun) % each == 0 else 0
             return replace(book, credits_left=book.credits_left + gained)
+        case Kind.POWER_LOST, OrderStage.PULSING if entry.number == order.begun > order.lost_begun:
+            return _with(book, replace(order, undecided=order.begun))
         case Kind.FORGIVEN, OrderStage.PULSING if entry.number == order.begun:
-            return _with(book, replace(order, lost_begun=order.begun, lost_made=order.made))
+            forgiven = replace(order, lost_begun=order.begun, lost_made=order.made, undecided=0)
+            return _with(book, forgiven)
+        case Kind.NOT_FORGIVEN, OrderStage.PULSING if entry.number == order.undecided > 0:
+            return _with(book, replace(order, undecided=0))
         case Kind.SETTLE, OrderStage.PULSING if 0 <= entry.number <= order.begun - order.lost_begun:
             return _with(book, replace(order, stage=OrderStage.SETTLING, pulsed=entry.number))
         case Kind.SETTLED, OrderStage.SETTLING:

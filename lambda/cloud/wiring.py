@@ -15,6 +15,7 @@ from cloud.http.api import Api
 from cloud.services.cabinet_messages import CabinetMessages
 from cloud.services.claims import Claims
 from cloud.services.clock import Clock
+from cloud.services.forgiveness import CardHash, ForgivenPulses
 from cloud.services.going_live import GoingLive
 from cloud.services.heartbeats import Heartbeats
 from cloud.services.payment_links import PaymentLinks
@@ -61,18 +62,26 @@ class Cloud:
         )
         refunds = RefundsAndDisputes(ledger, stripe, self.clock)
         stripe_events = StripeEvents(
-            ledger, stripe, cabinet_messages, releases, refunds, schedule, self.clock
+            ledger,
+            stripe,
+            cabinet_messages,
+            releases,
+            refunds,
+            schedule,
+            CardHash(settings.webhook_secret),
+            self.clock,
         )
         self.going_live = GoingLive(
             ledger, stripe, self.links, cabinet_messages, settings, self.clock
         )
+        forgiven = ForgivenPulses(ledger, self.clock)
         self.reconciliation = Reconciliation(
             ledger, stripe, stripe_events, settlement, refunds, self.clock
         )
         self.api = Api(
             ledger=ledger,
             stripe_events=stripe_events,
-            claims=Claims(ledger, settlement, schedule, self.clock),
+            claims=Claims(ledger, settlement, forgiven, schedule, self.clock),
             links=self.links,
             heartbeats=Heartbeats(ledger, self.links, silence_ms, self.clock),
             cabinet_messages=cabinet_messages,

@@ -145,9 +145,11 @@ class Arcade:
         )
         return self.http("POST", "/addCredit", body, {"Stripe-Signature": header})
 
-    def pay(self, quantity: int = 1, machine_id: str = "cab001", held: bool = True) -> str:
+    def pay(
+        self, quantity: int = 1, machine_id: str = "cab001", held: bool = True, card: str = ""
+    ) -> str:
         """A player pays at a cabinet and Stripe tells; returns the order's id."""
-        session_id = self.stripe.pay(self.link(machine_id), quantity, held)
+        session_id = self.stripe.pay(self.link(machine_id), quantity, held, card=card)
         status, body = self.deliver(self.completed(session_id))
         assert status == 200, body
         return session_id

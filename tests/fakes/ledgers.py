@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
+from cloud.core.forgiveness import Forgiveness
 from cloud.core.orders import Order
 from cloud.stores.base import Item, Ledger, LedgerUnavailable, Replaceable, WriteResult
 
@@ -52,6 +53,9 @@ class ForwardingLedger:
 
     def link(self, link_id: str) -> PaymentLink | None:
         return self._get(lambda inner: inner.link(link_id))
+
+    def forgiveness(self, subject: str) -> Forgiveness | None:
+        return self._get(lambda inner: inner.forgiveness(subject))
 
     def lagging_due_order_ids(self, now_ms: int) -> Iterator[str]:
         return self._list(lambda inner: inner.lagging_due_order_ids(now_ms))

@@ -52,8 +52,9 @@ class FakeStripe:
         quantity: int = 1,
         held: bool = True,
         price_id: str = "",
+        card: str = "",
     ) -> str:
-        """A player pays; returns the Checkout Session's id."""
+        """A player pays, by default with a new card; returns the Checkout Session's id."""
         link = self.links[link_id]
         price_id = price_id or str(link["price_id"])
         unit, currency = self.prices.get(price_id, (100, "USD"))
@@ -80,6 +81,7 @@ class FakeStripe:
             quantity=quantity,
             hold_until=0.0,
             manual=held,
+            fingerprint=card or f"card-{number}",
         )
         return session_id
 

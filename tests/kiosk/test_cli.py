@@ -37,6 +37,8 @@ token = "{TOKEN}"
 [broker]
 host = "mqtt.example.com"
 password = "pass-the-word"
+[rules]
+after_power_cut = "forgive"
 [relay]
 driver = "simulated"
 """
@@ -156,8 +158,8 @@ def test_check_tells_each_problem_in_a_line(file: Path, capsys: pytest.CaptureFi
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err == (
-        f"kiosk: {file}:11: [relay] on_ms should be greater than or equal to 20, not 1\n"
-        f"kiosk: {file}:12: [relay] off_ms should be greater than or equal to 50, not 1\n"
+        f"kiosk: {file}:13: [relay] on_ms should be greater than or equal to 20, not 1\n"
+        f"kiosk: {file}:14: [relay] off_ms should be greater than or equal to 50, not 1\n"
     )
 
 

@@ -27,6 +27,8 @@ host = "mqtt.example.com"
 password = "pass-the-word"
 [relay]
 driver = "simulated"
+[rules]
+after_power_cut = "forgive"
 """
 
 Write = Callable[[str], Path]
@@ -146,7 +148,9 @@ def test_the_file_of_cloud_admin_is_understood(write: Write, tmp_path: Path) -> 
         around = cabinet_config.at_broker(
             "mqtt://127.0.0.1:41883", "http://127.0.0.1:8000", "cab001", "a b\\c\"d'é", journal_dir
         )
-        found = loader.load(write(cabinet_config.text("cab001", 'The "Cave"', TOKEN, around)))
+        found = loader.load(
+            write(cabinet_config.text("cab001", 'The "Cave"', TOKEN, "forgive", around))
+        )
         assert found.cabinet.name == 'The "Cave"'
         assert found.broker.port == 41883
         assert found.broker.password.get_secret_value() == "a b\\c\"d'é"
@@ -180,6 +184,9 @@ width = 640
 
 [mirrors]
 listen = ""
+
+[rules]
+after_power_cut = "forgive"
 """
     )
     assert problems(path) == tuple(
@@ -211,9 +218,17 @@ def test_an_empty_file_is_told_all_that_it_lacks(write: Write) -> None:
         "[broker] host",
         "[broker] password",
         "[relay] driver",
+        "[rules] after_power_cut",
     ):
         assert f"{missing} is missing: " in told
-    assert told.count("\n") == 5
+    assert told.count("\n") == 6
+
+
+def test_what_a_power_cut_costs_is_the_operators_to_say(write: Write) -> None:
+    told = only_problem(write(SMALLEST.replace('after_power_cut = "forgive"\n', "")))
+    assert told.startswith("[rules] after_power_cut is missing: ")
+    assert '"forgive" if the game forgets its credits' in told
+    assert '"charge" if it keeps them' in " ".join(told.split())
 
 
 def test_a_key_in_the_wrong_section_is_sent_to_its_own(write: Write) -> None:

@@ -177,7 +177,7 @@ def test_every_failure_of_the_money_page_names_its_test(root: Path) -> None:
         ("kiosk run --config cab001.toml", ""),
         ("kiosk --help", ""),
         ("/opt/arcade-kiosk/bin/kiosk check --config cab001.toml", ""),
-        ("python -m cloud.admin --data D add cab001 > cab001.toml", ""),
+        ("python -m cloud.admin --data D add cab001 --after-power-cut forgive > cab001.toml", ""),
         ("cp a b", ""),
         ("make coffee", "make knows no coffee"),
         ('make demo ARGS="--twice"', "unrecognized arguments: --twice"),

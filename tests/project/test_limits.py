@@ -89,7 +89,7 @@ def test_whatever_can_be_sold_is_given_and_settled(arcade: Arcade, seed: int) ->
     assert len(messages.heartbeat_answer(beat).claimed) == 1
     pulses = granted.credits * each
     pulsed = chance.choice([0, pulses, chance.randint(0, pulses)])
-    call = SettleCall("cab002", order_id, "claim-1", pulsed, pulses)
+    call = SettleCall("cab002", order_id, "claim-1", pulsed, pulses, pulsed, 0, 0)
     status, body = arcade.ask(call.path, dict(call.body))
     assert status == 200
     assert messages.settle_answer(body, order_id) == "settled"

@@ -57,7 +57,7 @@ BAD = {
     "an order book of something else": (KIOSK, "OrderBook(unfinished={'cs_1': relay})"),
     "a change of a frozen state": (KIOSK, "state.relay = relay"),
     "a call without its claim id": (KIOSK, "ClaimCall('cab001', 'cs_1')"),
-    "a settle of a text": (KIOSK, "SettleCall('cab001', 'cs_1', 'c1', '3', 3)"),
+    "a settle of a text": (KIOSK, "SettleCall('cab001', 'cs_1', 'c1', '3', 3, 3, 0, 0)"),
     "a level that no log has": (KIOSK, "Report('loud', 'hello')"),
     "a misspelt field of the cloud's order": (CLOUD, "replace(order, charjed=1)"),
     "a mistyped field of the cloud's order": (CLOUD, "replace(order, charged='1')"),

@@ -269,7 +269,7 @@ def test_a_payment_on_the_page_reaches_the_cabinet_and_its_receipt(
 ) -> None:
     running = sandbox("--data", str(tmp_path), "--public-url", "http://127.0.0.1:1")
     ready = running.ready
-    cabinet = admin(tmp_path, "add", "cab001")
+    cabinet = admin(tmp_path, "add", "cab001", "--after-power-cut", "forgive")
     received: queue.Queue[dict[str, Any]] = queue.Queue()
     subscribed: queue.Queue[int] = queue.Queue()
     client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="cab001", protocol=mqtt.MQTTv311)

@@ -45,11 +45,15 @@ def at_a_coin(
 def at_a_line(cabinet: Cabinet, entry: Entry) -> None:
     """Checked as the journal gets a line."""
     kept = cabinet.kept[entry.order_id]
-    if entry.kind is Kind.SETTLE and entry.number > kept:
+    # What a cabinet does not forgive any more today is charged, though the game forgot it.
+    charged_anyway = any(
+        e.kind is Kind.NOT_FORGIVEN and e.order_id == entry.order_id for e in cabinet.lines
+    )
+    if entry.kind is Kind.SETTLE and entry.number > kept and not charged_anyway:
         raise Broken(
             f"{entry.order_id} is settled with {entry.number} pulses, the game knows of {kept}"
         )
-    if entry.kind is Kind.FORGIVEN and kept:
+    if entry.kind is Kind.POWER_LOST and kept:
         raise Broken(f"pulses of {entry.order_id} are forgiven, and the game knows of {kept}")
 
 
@@ -106,6 +110,17 @@ def _to_charge(cabinet: Cabinet, order_id: str) -> int:
     return count
 
 
+def _to_tell(cabinet: Cabinet, order_id: str) -> tuple[int, int, int]:
+    """How many pulses were made, forgiven and are ambiguous, by the journal."""
+    begun, over = _made(cabinet, order_id)
+    made = forgiven = 0
+    for entry in cabinet.lines:
+        if entry.order_id == order_id:
+            made += entry.kind is Kind.PULSE_OVER
+            forgiven = made if entry.kind is Kind.FORGIVEN else forgiven
+    return over, forgiven, begun - over
+
+
 def _the_books_agree(
     cloud: CloudSide, order: Order, cabinets: list[Cabinet], coins: Counter[tuple[str, int]]
 ) -> None:
@@ -127,6 +142,9 @@ def _the_books_agree(
         if to_charge != order.given_away and order.order_id not in cabinet.lost:
             raise Broken(f"{name}: {to_charge} pulses, of which {order.given_away} are given away")
         return
+    told = order.made, order.forgiven, order.ambiguous
+    if not order.lost and told != _to_tell(cabinet, order.order_id):
+        raise Broken(f"{name}: the cloud was told of {told}, the journal has others")
     if order.pulsed != to_charge:
         raise Broken(f"{name}: settled with {order.pulsed} pulses, the journal has {to_charge}")
     # Reckoned here again, and not with the rules' own function: in dollars, rounded down.

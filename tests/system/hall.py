@@ -20,6 +20,7 @@ from demo.processes import Child
 from sandbox import ports
 
 PATIENCE = 20.0
+FORGIVE = ("--after-power-cut", "forgive")
 T = TypeVar("T")
 
 
@@ -86,10 +87,20 @@ class Hall:
         if self.sandbox:
             self.sandbox.stop()
 
-    def add(self, machine_id: str, more: str = "") -> Cabinet:
-        """A new cabinet with quick pulses and a small screen in memory."""
+    def add(self, machine_id: str, more: str = "", rules: str = "") -> Cabinet:
+        """A new cabinet with quick pulses and a small screen in memory; ``rules`` are lines of its
+        config's [rules]."""
         done = subprocess.run(
-            [sys.executable, "-m", "cloud.admin", "--data", str(self.data), "add", machine_id],
+            [
+                sys.executable,
+                "-m",
+                "cloud.admin",
+                "--data",
+                str(self.data),
+                "add",
+                machine_id,
+                *FORGIVE,
+            ],
             capture_output=True,
             text=True,
             check=True,
@@ -101,6 +112,7 @@ class Hall:
             f'driver = "simulated"\non_ms = 20\noff_ms = 50\nrecord = {json.dumps(str(record))}',
         )
         text = text.replace("fullscreen = false", "headless = true\nwidth = 480\nheight = 320")
+        text = text.replace("[rules]\n", f"[rules]\n{rules}")
         text += f'\n[mirror]\nlisten = "{mirror}"\n{more}'
         config = self.data / f"{machine_id}.toml"
         config.write_text(text)

@@ -38,7 +38,7 @@ def restart_after_the_kill(hall: Hall) -> None:
 @pytest.mark.parametrize("point", slow_after(1, SERVED))
 def test_an_order_is_served_and_charged_once(hall: Hall, point: str) -> None:
     hall.open({"ORDER_DEADLINE_SECONDS": "60"}, fail_point=point)
-    cabinet = hall.add("cab001", "\n[rules]\nask_s = 1\n")
+    cabinet = hall.add("cab001", rules="ask_s = 1\n")
     hall.kiosk(cabinet)
     order_id = hall.pay(cabinet, 2)
     restart_after_the_kill(hall)

@@ -42,6 +42,8 @@ tls = false
 password = "the-password"
 [relay]
 driver = "simulated"
+[rules]
+after_power_cut = "forgive"
 [journal]
 path = "{tmp_path}/journal/cab001.db"
 [screen]
@@ -214,7 +216,7 @@ def test_a_journal_damaged_in_the_middle_of_an_order_costs_the_player_nothing(
     hall = Hall(tmp_path)
     hall.open()
     try:
-        cabinet = hall.add("cab001", more="[rules]\nresume_window_s = 1.0\nheartbeat_s = 10\n")
+        cabinet = hall.add("cab001", rules="resume_window_s = 1.0\nheartbeat_s = 10\n")
         first = hall.kiosk(cabinet, fail_point="close-after:2")
         order_id = hall.pay(cabinet, 3)
         first.ended(20)

@@ -111,7 +111,16 @@ def _drive_order(step: Step, order: OrderProgress, wanted: set[str]) -> None:
 
 def settle_call(machine_id: str, order: OrderProgress) -> SettleCall:
     """The report of an order, the same whenever it is made."""
-    return SettleCall(machine_id, order.order_id, order.claim_id, order.pulsed, order.pulses)
+    return SettleCall(
+        machine_id,
+        order.order_id,
+        order.claim_id,
+        order.pulsed,
+        order.pulses,
+        made=order.made,
+        forgiven=order.lost_made,
+        ambiguous=order.begun - order.made,
+    )
 
 
 def _next_to_pulse(state: State) -> OrderProgress | None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TypeVar, assert_never
 
 from kiosk.core import messages, order_book
-from kiosk.core.cabinet.rules import Mode, backoff
+from kiosk.core.cabinet.rules import Mode, backoff, forgives
 from kiosk.core.cabinet.state import (
     NEVER,
     JournalState,
@@ -139,12 +139,16 @@ def _hear_what_was_left(step: Step) -> None:
 
 
 def _power_was_lost(step: Step) -> None:
-    """The game went dark with the kiosk: it has forgotten every credit it had been given."""
+    """The game went dark with the kiosk: it has forgotten every credit it had been given.
+
+    What that means for an order is decided when the cloud has answered its claim.
+    """
     lost = [
         order
         for order in step.state.order_book.unfinished.values()
         if order.stage is OrderStage.PULSING
         and order.begun > order.lost_begun
+        and not order.undecided
         and step.rules.forgive_lost
     ]
     left = step.state.order_book.credits_left
@@ -153,15 +157,9 @@ def _power_was_lost(step: Step) -> None:
     if left:
         step.append(Entry(Kind.CREDITS_LEFT, number=0))
     for order in lost:
-        step.append(Entry(Kind.FORGIVEN, order.order_id, number=order.begun))
+        step.append(Entry(Kind.POWER_LOST, order.order_id, number=order.begun))
     if left:
         step.report("warning", f"the game lost {left} credits with the power")
-    for order in lost:
-        step.report(
-            "warning",
-            f"order {order.order_id}: the {order.begun} pulses before the power was lost are not "
-            "charged",
-        )
 
 
 def journal_failed(step: Step, event: JournalFailed) -> None:
@@ -525,7 +523,7 @@ def claim_answered(
             step.append(Entry(Kind.REFUSED, order_id, note=refusal))
         else:
             # It was granted once: whatever became of it, the cloud is told what was pulsed.
-            step.settle(order)
+            step.settle(_without_forgiveness(step, order))
         return
     answer = messages.claim_answer(body, order_id, order.claim_id)
     if order.stage is OrderStage.CLAIMING:
@@ -535,12 +533,47 @@ def claim_answered(
     step.state = replace(step.state, confirmed=step.state.confirmed | {order_id})
     if answer.state != "claimed":
         step.report("warning", f"order {order_id} is {answer.state} already")
-        step.settle(order)
-    elif answer.age > step.rules.resume_window_s or order.begun == order.last:
+        step.settle(_without_forgiveness(step, order))
+        return
+    order = _decide_forgiveness(step, order, answer)
+    if answer.age > step.rules.resume_window_s or order.begun == order.last:
         step.report(
             "warning", f"order {order_id} is {answer.age:.0f} s old: settled with what was made"
         )
         step.settle(order)
+
+
+def _decide_forgiveness(
+    step: Step, order: OrderProgress, answer: messages.ClaimAnswer
+) -> OrderProgress:
+    """What becomes of the pulses that were made before the power was lost, if it was."""
+    if not order.undecided:
+        return order
+    pulses = order.made - order.lost_made
+    # The cloud does not know yet what was forgiven of the orders that are not settled.
+    here = sum(each.lost_made for each in step.state.order_book.unfinished.values())
+    card = answer.card_forgiven_today
+    if not forgives(step.rules, pulses, answer.forgiven_today + here, card):
+        why = "its card was forgiven today already" if card else "that is enough for a day"
+        step.report(
+            "warning",
+            f"order {order.order_id}: the {pulses} pulses before the power was lost are charged: "
+            f"{why}",
+        )
+        return _without_forgiveness(step, order)
+    step.append(Entry(Kind.FORGIVEN, order.order_id, number=order.begun))
+    step.report(
+        "warning",
+        f"order {order.order_id}: the {pulses} pulses before the power was lost are not charged",
+    )
+    return step.state.order_book.unfinished[order.order_id]
+
+
+def _without_forgiveness(step: Step, order: OrderProgress) -> OrderProgress:
+    """The order, of which what was made before the power was lost is charged."""
+    if order.undecided:
+        step.append(Entry(Kind.NOT_FORGIVEN, order.order_id, number=order.undecided))
+    return step.state.order_book.unfinished[order.order_id]
 
 
 def settle_answered(

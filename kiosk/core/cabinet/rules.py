@@ -20,6 +20,8 @@ class Rules:
 
     An order that waits for the cloud is shown as under way for ``waiting_s``; what is told of a
     payment is news for ``news_s``.
+    ``forgive_lost`` says that what was made before a power cut is not charged, for up to
+    ``forgive_per_day`` pulses a day.
     """
 
     machine_id: str
@@ -29,6 +31,7 @@ class Rules:
     resume_window_s: float = 300.0
     charge_ambiguous: bool = False
     forgive_lost: bool = True
+    forgive_per_day: int = 12
     heartbeat_s: float = 300.0
     ask_s: float = 15.0
     quiet_s: float = 180.0
@@ -41,6 +44,15 @@ class Rules:
     starting_s: float = 20.0
     reopen_s: float = 10.0
     reopen_closed_relay_s: float = 1.0
+
+
+def forgives(rules: Rules, pulses: int, forgiven_today: int, card_was_forgiven_today: bool) -> bool:
+    """Whether ``pulses`` that were made before the power was lost are not charged.
+
+    The game has most likely forgotten them. But a player with a hand on the plug may know a game
+    that has not, so each card is forgiven once a day, and a cabinet forgives so many pulses a day.
+    """
+    return not card_was_forgiven_today and forgiven_today + pulses <= rules.forgive_per_day
 
 
 def backoff(tries: int, jitter: float) -> float:

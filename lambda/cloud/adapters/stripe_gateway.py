@@ -204,6 +204,7 @@ class StripeGateway:
             manual=_get(intent, "capture_method") == "manual",
             pulsed=_count(intent, "pulsed"),
             pulses=_count(intent, "pulses"),
+            fingerprint=str(_get(card, "fingerprint") or ""),
         )
 
     def intent(self, intent_id: str) -> Intent:

@@ -97,7 +97,7 @@ class Admin:
                         "new token, `price` another price list"
                     )
                 self._replace(old, cabinets.add_again(old, cabinet))
-            self._hand_out(cabinet, token, file)
+            self._hand_out(cabinet, token, args.after_power_cut, file)
 
     def token(self, args: argparse.Namespace) -> None:
         """Replaces a cabinet's token and makes its config file; the old token stops working."""
@@ -105,7 +105,7 @@ class Admin:
         token, digest = cabinet_tokens.new(cabinet.machine_id)
         with _config_file(args) as file:
             self._replace(cabinet, cabinets.with_token(cabinet, digest, self._stamp()))
-            self._hand_out(cabinet, token, file)
+            self._hand_out(cabinet, token, args.after_power_cut, file)
 
     def price(self, args: argparse.Namespace) -> None:
         """Changes a cabinet's price list; the old link takes no more payments."""
@@ -143,7 +143,7 @@ class Admin:
         """Lists the orders of the last days."""
         since = time.time() - args.days * 86400
         for order in self._ledger.lagging_orders(args.machine_id or "", to_ms(since)):
-            charged = money.text(order.charged, order.currency)
+            charged = f"{money.text(order.charged, order.currency)}{_free(order)}"
             output.line(
                 f"{_time(order.paid_at_ms)}  {order.machine_id}  {order.state.value:9}  "
                 f"{money.text(order.amount, order.currency):>12}  {order.pulsed}/{order.pulses} "
@@ -231,6 +231,9 @@ class Admin:
                 summary += f", {tally.refunds} refunded by hand ({back})"
             if tally.disputes:
                 summary += f", {tally.disputes} disputed"
+            if tally.forgiven:
+                worth = money.text(tally.worth_forgiven, tally.currency)
+                summary += f", {tally.forgiven} pulses forgiven after power cuts ({worth})"
             output.line(summary)
         if left:
             raise AdminError(f"{left} of {len(found)} exceptions are left")
@@ -285,7 +288,9 @@ class Admin:
         if not self._ledger.replace(old, new):
             raise AdminError(f"{old.machine_id} was changed by somebody else just now: try again")
 
-    def _hand_out(self, cabinet: Cabinet, token: str, file: output.SecretFile | None) -> None:
+    def _hand_out(
+        self, cabinet: Cabinet, token: str, after_power_cut: str, file: output.SecretFile | None
+    ) -> None:
         if self._sandbox:
             around = cabinet_config.at_broker(
                 self._settings.mqtt_url,
@@ -303,7 +308,7 @@ class Admin:
                 password,
             )
             output.error(cabinet_config.account_to_make(cabinet.machine_id))
-        text = cabinet_config.text(cabinet.machine_id, cabinet.name, token, around)
+        text = cabinet_config.text(cabinet.machine_id, cabinet.name, token, after_power_cut, around)
         if file is None:
             output.document(text)
         else:
@@ -392,6 +397,12 @@ def _bonus(text: str) -> Bonus:
     return Bonus(int(bought), int(got))
 
 
+def _free(order: Order) -> str:
+    """The pulses of an order that were made, or may have been, and that nobody pays for."""
+    free = {"forgiven": order.forgiven, "ambiguous": order.ambiguous}
+    return "".join(f", {count} {name}" for name, count in free.items() if count)
+
+
 def _price_text(prices: PriceList) -> str:
     terms = f"{money.text(prices.amount, prices.currency)} a play"
     for bonus in prices.bonuses:
@@ -427,8 +438,11 @@ def parser() -> argparse.ArgumentParser:
         made.add_argument("--most", type=int, help="plays in one payment at most")
         if name == "add":
             made.add_argument("--name", help="shown on the cabinet's marquee")
+            _after_power_cut(made)
             _add_output(made)
-    _add_output(command("token", "machine_id"))
+    renewed = command("token", "machine_id")
+    _after_power_cut(renewed)
+    _add_output(renewed)
     command("remove", "machine_id")
     command("list")
     listing = command("orders")
@@ -458,6 +472,17 @@ def parser() -> argparse.ArgumentParser:
 def _add_output(made: argparse.ArgumentParser) -> None:
     made.add_argument("--output", type=Path, metavar="FILE", help="for its owner alone (0600)")
     made.add_argument("--overwrite", action="store_true", help="replace FILE if it is there")
+
+
+def _after_power_cut(command: argparse.ArgumentParser) -> None:
+    """What the operator has to decide for each cabinet: there is no default that is right."""
+    command.add_argument(
+        "--after-power-cut",
+        choices=["forgive", "charge"],
+        required=True,
+        help="what a player pays for pulses made before the power went: forgive if the game "
+        "forgets its credits without power, as most do; charge if it keeps them",
+    )
 
 
 def sandbox_of(data: Path) -> tuple[Settings, dict[str, str]]:

@@ -57,7 +57,7 @@ def account_to_make(machine_id: str) -> str:
     )
 
 
-def text(machine_id: str, name: str, token: str, around: Surroundings) -> str:
+def text(machine_id: str, name: str, token: str, after_power_cut: str, around: Surroundings) -> str:
     """The file's text, in ASCII: it may go through any terminal."""
     q = _string
     if around.journal_dir is None:
@@ -89,6 +89,9 @@ password = {q(around.broker_password)}
 [relay]
 {relay}
 pulses_per_credit = 1
+
+[rules]
+after_power_cut = {q(after_power_cut)}
 {journal}{screen}"""
 
 

@@ -29,7 +29,7 @@ Amounts are in the currency's smallest unit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from cloud.core.limits import LOST_AFTER_S, MOST_CREDITS
@@ -72,6 +72,9 @@ class Order:
     ``order_id`` is the Checkout Session's id. ``held`` tells money that the bank has reserved from
     money that was charged at once; ``hold_until_ms`` is when a hold runs out by itself. ``charged``
     is what the player has paid in the end, ``given_away`` the pulses that were made for nothing.
+    ``made`` pulses are known to be over, ``forgiven`` of them are not charged because the game
+    forgot them with the power; ``ambiguous`` ones began and may have been made. ``card`` is a keyed
+    hash of the player's card, empty once the order has come to its end.
     ``lost`` says that its cabinet had no record of it and settled it with nothing.
     ``refunded`` and ``disputed`` are what happened to the charge after that, by people: money that
     went back, and a bank that takes it back.
@@ -99,6 +102,10 @@ class Order:
     pulses: int = 0
     charged: int = 0
     given_away: int = 0
+    made: int = 0
+    forgiven: int = 0
+    ambiguous: int = 0
+    card: str = field(default="", repr=False)
     lost: bool = False
     refunded: int = 0
     disputed: bool = False
@@ -122,13 +129,24 @@ class ClaimRequest:
 
 @dataclass(frozen=True)
 class SettleRequest:
-    """A cabinet reports the pulses that it made."""
+    """A cabinet reports the pulses that it made, and how many of them are to be charged.
+
+    ``made``, ``forgiven`` and ``ambiguous`` are those of :class:`Order`.
+    """
 
     machine_id: str
     order_id: str
     claim_id: str
     pulsed: int
     pulses: int
+    made: int = 0
+    forgiven: int = 0
+    ambiguous: int = 0
+
+    @property
+    def not_charged(self) -> int:
+        """Ambiguous pulses that the cabinet does not ask to be charged."""
+        return self.made - self.forgiven + self.ambiguous - self.pulsed
 
 
 @dataclass(frozen=True)
@@ -236,14 +254,17 @@ def settle(order: Order, request: SettleRequest, stamp: Stamp) -> Order | Refuse
         )
     if order.state is OrderState.CLAIMED:
         settling = _to(order, OrderState.SETTLING, stamp, stamp.at_ms)
-        return replace(settling, pulsed=pulsed, pulses=pulses)
+        return replace(_reported(settling, request), pulsed=pulsed, pulses=pulses)
+    known = (order.given_away, order.made) == (pulsed, request.made)
     if order.state in (OrderState.RELEASING, OrderState.RELEASED):
-        if order.given_away == pulsed:
+        if known:
             return order
-        late = _written(order, stamp, "given away", str(pulsed))
+        late = _reported(_written(order, stamp, "given away", str(pulsed)), request)
         return replace(late, pulsed=pulsed, pulses=pulses, given_away=pulsed)
     if order.lost:
-        return order if order.given_away == pulsed else _given_away(order, pulsed, stamp)
+        # ``pulsed`` stays 0, which is what was charged.
+        late = _reported(_written(order, stamp, "given away", str(pulsed)), request)
+        return order if known else replace(late, given_away=pulsed)
     if (order.pulsed, order.pulses) != (pulsed, pulses):
         return Refused(
             f"the order was settled with {order.pulsed} of {order.pulses} pulses: "
@@ -278,7 +299,7 @@ def settled(order: Order, charged: int, stamp: Stamp) -> Order | Refused:
         return Refused(f"the order is {order.state.value}")
     given_away = order.pulsed if charged == 0 and order.pulsed > 0 else order.given_away
     done = _to(order, OrderState.SETTLED, stamp, None)
-    return replace(done, charged=charged, given_away=given_away)
+    return replace(done, charged=charged, given_away=given_away, card="")
 
 
 def release(order: Order, reason: str, stamp: Stamp) -> Order | Refused:
@@ -299,7 +320,7 @@ def released(order: Order, charged: int, stamp: Stamp) -> Order | Refused:
     """RELEASING → RELEASED, after Stripe gave the money back. ``charged`` is 0 if it could."""
     if order.state is not OrderState.RELEASING:
         return Refused(f"the order is {order.state.value}")
-    return replace(_to(order, OrderState.RELEASED, stamp, None), charged=charged)
+    return replace(_to(order, OrderState.RELEASED, stamp, None), charged=charged, card="")
 
 
 def refused(order: Order, stamp: Stamp) -> Order | Refused:
@@ -382,10 +403,9 @@ def amount_due(order: Order) -> int:
     return part(order.amount, order.pulsed, order.pulses, order.currency)
 
 
-def _given_away(order: Order, pulsed: int, stamp: Stamp) -> Order:
-    """The order with what was made of it after it had been settled with nothing. When the sweep
-    looks at it next stays as it was."""
-    return replace(_written(order, stamp, "given away", str(pulsed)), given_away=pulsed)
+def _reported(order: Order, request: SettleRequest) -> Order:
+    """The order with what its cabinet says was made, whatever is charged for it."""
+    return replace(order, made=request.made, forgiven=request.forgiven, ambiguous=request.ambiguous)
 
 
 def _to(order: Order, state: OrderState, stamp: Stamp, due_at_ms: int | None) -> Order:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from cloud.core.money import part
@@ -26,7 +26,8 @@ class Payment:
     ``price_id`` and ``quantity`` are of the only line item; a session with several has neither.
     ``hold_until`` is 0 where Stripe does not say. ``manual`` tells a payment that is captured by a
     call of ours from one that was charged at once; ``pulsed`` of ``pulses`` is what a settle of
-    ours wrote beside it, 0 of 0 if none did.
+    ours wrote beside it, 0 of 0 if none did. ``fingerprint`` is Stripe's for
+    the card, the same for each payment with it; empty without a card.
     """
 
     session_id: str
@@ -44,6 +45,7 @@ class Payment:
     manual: bool = False
     pulsed: int = 0
     pulses: int = 0
+    fingerprint: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)

@@ -172,4 +172,10 @@ def against_journal(order: Order | None, row: Mapping[str, str], machine_id: str
             f"the journal has {charged} pulses to charge, the ledger {known}",
             "compare both with the game's own counter; refund in Stripe's dashboard if need be",
         )
+    forgiven = row.get("forgiven") or "0"
+    if forgiven.isdecimal() and order.made and int(forgiven) != order.forgiven:
+        return finding(
+            f"the journal has {forgiven} pulses forgiven, the ledger {order.forgiven}",
+            "compare both with the game's own counter",
+        )
     return None

@@ -161,7 +161,7 @@ class Api:
         result = self._claims.claim(requests.claim(body))
         if isinstance(result, Refused):
             raise _refusal(result)
-        order, age = result
+        order = result.order
         log.info("%s claimed %s", order.machine_id, order.order_id)
         return json_response(
             {
@@ -169,7 +169,9 @@ class Api:
                 "claim_id": order.claim_id,
                 "credits": order.credits,
                 "state": order.state.value,
-                "age_seconds": round(age, 3),
+                "age_seconds": round(result.age, 3),
+                "forgiven_today": result.forgiven_today,
+                "card_forgiven_today": result.card_forgiven_today,
             }
         )
 

@@ -158,15 +158,28 @@ def settle(body: object) -> SettleRequest | LostRequest:
         lost = LostRequest(reader.name("machine_id", MACHINE_ID), reader.name("order_id"))
         reader.done()
         return lost
+    pulsed = reader.whole("pulsed", 0, MOST_PULSES)
     read = SettleRequest(
         machine_id=reader.name("machine_id", MACHINE_ID),
         order_id=reader.name("order_id"),
         claim_id=reader.name("claim_id"),
-        pulsed=reader.whole("pulsed", 0, MOST_PULSES),
+        pulsed=pulsed,
         pulses=reader.whole("pulses", 1, MOST_PULSES),
+        # Kiosks of before reported only what is charged.
+        made=reader.whole("made", 0, MOST_PULSES, default=pulsed),
+        forgiven=reader.whole("forgiven", 0, MOST_PULSES, default=0),
+        ambiguous=reader.whole("ambiguous", 0, MOST_PULSES, default=0),
     )
     if read.pulsed > read.pulses:
         reader.mistakes.append("pulsed must not be more than pulses")
+    if read.made + read.ambiguous > read.pulses:
+        reader.mistakes.append("made and ambiguous together must not be more than pulses")
+    if read.forgiven > read.made:
+        reader.mistakes.append("forgiven must not be more than made")
+    if not 0 <= read.not_charged <= read.ambiguous:
+        reader.mistakes.append(
+            "pulsed must be what was made without what was forgiven, and ambiguous pulses at most"
+        )
     reader.done()
     return read
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 
-from cloud.core import orders
+from cloud.core import money, orders
 from cloud.core.cabinets import Incident
 from cloud.core.orders import (
     CONTRADICTIONS,
@@ -16,6 +17,7 @@ from cloud.core.orders import (
     SettleRequest,
 )
 from cloud.services.clock import Clock
+from cloud.services.forgiveness import ForgivenPulses
 from cloud.services.settlement import Settlement
 from cloud.stores.base import Ledger
 
@@ -36,19 +38,36 @@ class UnknownOrder(Exception):
     """The ledger has no such order."""
 
 
+@dataclass(frozen=True)
+class Granted:
+    """A claim that holds. ``age`` is the seconds since it was first granted; the others say what
+    was forgiven in the last day, for a cabinet that lost its power with this order."""
+
+    order: Order
+    age: float
+    forgiven_today: int = 0
+    card_forgiven_today: bool = False
+
+
 class Claims:
     """The two calls that take an order from a payment to a charge."""
 
     def __init__(
-        self, ledger: Ledger, settlement: Settlement, schedule: Schedule, clock: Clock
+        self,
+        ledger: Ledger,
+        settlement: Settlement,
+        forgiven: ForgivenPulses,
+        schedule: Schedule,
+        clock: Clock,
     ) -> None:
         self._ledger = ledger
         self._settlement = settlement
+        self._forgiven = forgiven
         self._schedule = schedule
         self._clock = clock
 
-    def claim(self, request: ClaimRequest) -> tuple[Order, float] | Refused:
-        """Gives the order to its cabinet, once; also returns the seconds since it was claimed."""
+    def claim(self, request: ClaimRequest) -> Granted | Refused:
+        """Gives the order to its cabinet, once."""
         order = self._order_of(request.machine_id, request.order_id)
         # Two tries: whoever loses the race sees the winner's write and is answered by it.
         for _ in range(2):
@@ -56,8 +75,16 @@ class Claims:
             claimed = orders.claim(order, request, stamp, self._schedule)
             if isinstance(claimed, Refused):
                 return self._refused(order, "claim", claimed)
-            if claimed is order or self._ledger.replace(order, claimed):
-                return claimed, max(0, stamp.at_ms - claimed.claimed_at_ms) / 1000
+            if claimed is order:
+                # Asked again after a restart: only then there can be something to forgive.
+                return Granted(
+                    order,
+                    max(0, stamp.at_ms - order.claimed_at_ms) / 1000,
+                    self._forgiven.at_cabinet(order.machine_id),
+                    self._forgiven.card_was_forgiven(order.card),
+                )
+            if self._ledger.replace(order, claimed):
+                return Granted(claimed, 0.0)
             order = self._order_of(request.machine_id, request.order_id)
         raise Changing(f"order {order.order_id} is changing: ask again")
 
@@ -79,10 +106,32 @@ class Claims:
                     f"{_told(request)}, after the order was said to be lost and charged with "
                     f"nothing: what was made is given away; {_CAUSES}",
                 )
+            if settling is not order:
+                self._note_what_is_free(order, request)
             if settling is order or self._ledger.replace(order, settling):
                 return self._settlement.finish(settling)
             order = self._order_of(request.machine_id, request.order_id)
         raise Changing(f"order {order.order_id} is changing: ask again")
+
+    def _note_what_is_free(self, order: Order, request: SettleRequest) -> None:
+        """Tells the operator of every pulse that was given for nothing, before it is settled so."""
+        if request.forgiven:
+            self._forgiven.record(order, request.forgiven)
+            worth = money.part(order.amount, request.forgiven, request.pulses, order.currency)
+            self._report(
+                order,
+                "forgiven",
+                f"{request.forgiven} of {request.pulses} pulses were made before a power cut and "
+                f"are not charged ({money.text(worth, order.currency)}): if the game keeps its "
+                'credits without power, set after_power_cut = "charge" in the cabinet\'s config',
+            )
+        if request.not_charged:
+            self._report(
+                order,
+                "ambiguous",
+                f"{request.not_charged} of {request.pulses} pulses may have been made when the "
+                "kiosk stopped, nobody knows, and are not charged",
+            )
 
     def settle_lost(self, request: LostRequest) -> Order | Refused:
         """Settles an order with nothing whose cabinet has no record of it any more.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from cloud.adapters.stripe_gateway import Gateway, StripeRefused
 from cloud.core import money, orders, reconciliation
-from cloud.core.orders import FINISHED, Refused
+from cloud.core.orders import FINISHED, Order, Refused
 from cloud.core.payments import Completed, Money, Undelivered, money_of
 from cloud.core.reconciliation import Finding, Repair
 from cloud.core.stamps import to_ms
@@ -22,7 +22,10 @@ PATIENCE = 900.0  # what is younger may be under way
 
 @dataclass(frozen=True)
 class Tally:
-    """A cabinet's orders of the range: how many, what they brought, and what went back."""
+    """A cabinet's orders of the range: how many, what they brought, and what went back.
+
+    ``forgiven`` counts pulses, ``worth_forgiven`` is what they would have brought.
+    """
 
     machine_id: str
     currency: str
@@ -31,6 +34,8 @@ class Tally:
     refunds: int = 0
     refunded: int = 0
     disputes: int = 0
+    forgiven: int = 0
+    worth_forgiven: int = 0
 
 
 class Reconciliation:
@@ -128,6 +133,8 @@ class Reconciliation:
                 refunds=tally.refunds + bool(order.refunded),
                 refunded=tally.refunded + order.refunded,
                 disputes=tally.disputes + order.disputed,
+                forgiven=tally.forgiven + order.forgiven,
+                worth_forgiven=tally.worth_forgiven + _worth_forgiven(order),
             )
         return [tallies[key] for key in sorted(tallies)]
 
@@ -147,3 +154,10 @@ class Reconciliation:
             if finding:
                 findings.append(finding)
         return findings
+
+
+def _worth_forgiven(order: Order) -> int:
+    """What the forgiven pulses of an order would have brought."""
+    if not order.forgiven:
+        return 0
+    return money.part(order.amount, order.forgiven, order.pulses, order.currency)

@@ -7,7 +7,7 @@ Stripe; the cabinet is that of the Payment Link, as the ledger has it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cloud.adapters.stripe_gateway import Gateway, StripeRefused
@@ -51,6 +51,7 @@ class StripeEvents:
         releases: Releases,
         refunds: RefundsAndDisputes,
         schedule: Schedule,
+        card_hash: Callable[[str], str],
         clock: Clock,
     ) -> None:
         self._ledger = ledger
@@ -59,6 +60,7 @@ class StripeEvents:
         self._releases = releases
         self._refunds = refunds
         self._schedule = schedule
+        self._card_hash = card_hash
         self._clock = clock
 
     def handle(self, event: StripeEvent) -> str:
@@ -144,6 +146,7 @@ class StripeEvents:
             amount=payment.amount,
             currency=payment.currency,
             intent_id=payment.intent_id,
+            card=self._card_hash(payment.fingerprint),
             held=held,
             paid_at_ms=paid_at_ms,
             # An event from the future must not make an order that waits for it.

@@ -12,10 +12,11 @@ from enum import Enum
 from typing import Protocol
 
 from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
+from cloud.core.forgiveness import Forgiveness
 from cloud.core.orders import Order
 
-Item = Order | Cabinet | PaymentLink | Presence | Incident
-Replaceable = Order | Cabinet | PaymentLink | Presence
+Item = Order | Cabinet | PaymentLink | Presence | Incident | Forgiveness
+Replaceable = Order | Cabinet | PaymentLink | Presence | Forgiveness
 
 
 class LedgerUnavailable(Exception):
@@ -85,6 +86,9 @@ class Ledger(Protocol):
 
     def link(self, link_id: str) -> PaymentLink | None:
         """One Payment Link; consistent."""
+
+    def forgiveness(self, subject: str) -> Forgiveness | None:
+        """What was forgiven to a card or at a cabinet; consistent. It may be gone once expired."""
 
     def lagging_due_order_ids(self, now_ms: int) -> Iterator[str]:
         """Orders with ``due_at_ms`` at ``now_ms`` or before, the longest due first."""

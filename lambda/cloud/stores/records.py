@@ -9,11 +9,12 @@ nothing. A change that older programs would misread needs a higher version: they
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
 
 from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
+from cloud.core.forgiveness import Forgiveness, ForgivenOrder
 from cloud.core.order_history import Step
 from cloud.core.orders import Order, OrderState
 from cloud.core.prices import Bonus, PriceList
@@ -75,9 +76,28 @@ def _decode_prices(document: Mapping[str, Any]) -> PriceList:
     return PriceList(**{**known, "bonuses": bonuses})
 
 
+def _encode_forgiven(forgiven: tuple[ForgivenOrder, ...]) -> list[Document]:
+    return [dict(vars(order)) for order in forgiven]
+
+
+def _decode_forgiven(documents: Sequence[Mapping[str, Any]]) -> tuple[ForgivenOrder, ...]:
+    names = _NAMES[ForgivenOrder]
+    return tuple(ForgivenOrder(**{name: order[name] for name in names}) for order in documents)
+
+
 _NAMES: dict[type, tuple[str, ...]] = {
     kind: tuple(field.name for field in fields(kind))
-    for kind in (Order, Cabinet, PaymentLink, Presence, Incident, PriceList, Bonus)
+    for kind in (
+        Order,
+        Cabinet,
+        PaymentLink,
+        Presence,
+        Incident,
+        Forgiveness,
+        ForgivenOrder,
+        PriceList,
+        Bonus,
+    )
 }
 _Convert = Callable[[Any], Any]
 _CONVERTED: dict[type, dict[str, tuple[_Convert, _Convert]]] = {
@@ -88,4 +108,5 @@ _CONVERTED: dict[type, dict[str, tuple[_Convert, _Convert]]] = {
     Cabinet: {"prices": (_encode_prices, _decode_prices)},
     PaymentLink: {"prices": (_encode_prices, _decode_prices)},
     Presence: {"problems": (list, tuple)},
+    Forgiveness: {"orders": (_encode_forgiven, _decode_forgiven)},
 }

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
+from cloud.core.forgiveness import DAY_MS, Forgiveness
 from cloud.core.orders import FINISHED, UNFINISHED, Order, OrderState
 from cloud.stores import records
 from cloud.stores.base import DamagedRecord, Item, LedgerUnavailable, Replaceable, WriteResult
@@ -53,6 +54,10 @@ CREATE TABLE IF NOT EXISTS installation (
 CREATE TABLE IF NOT EXISTS incidents (
     id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS incidents_by_time ON incidents (at_ms, id);
+CREATE TABLE IF NOT EXISTS forgiveness (
+    id TEXT PRIMARY KEY, expires_at_ms INTEGER NOT NULL, version INTEGER NOT NULL,
+    body TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS forgiveness_by_end ON forgiveness (expires_at_ms);
 PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """
@@ -66,6 +71,7 @@ _TABLES: dict[type, str] = {
     Presence: "presences",
     PaymentLink: "links",
     Incident: "incidents",
+    Forgiveness: "forgiveness",
 }
 T = TypeVar("T", bound=Item)
 Value = str | int | None
@@ -109,6 +115,10 @@ class SqliteLedger:
         self._db.executescript(_SCHEMA)
 
     def insert(self, item: Item) -> WriteResult:
+        if isinstance(item, Forgiveness):
+            # SQLite deletes nothing by itself: what a card was forgiven is kept for a day.
+            written_at_ms = item.expires_at_ms - DAY_MS
+            self._write("DELETE FROM forgiveness WHERE expires_at_ms<=?", (written_at_ms,))
         columns = {"id": _key(item), **_columns(item), "body": _body(item)}
         written = self._write(
             f"INSERT OR IGNORE INTO {_TABLES[type(item)]} ({', '.join(columns)})"
@@ -163,6 +173,9 @@ class SqliteLedger:
 
     def link(self, link_id: str) -> PaymentLink | None:
         return self._item(PaymentLink, link_id)
+
+    def forgiveness(self, subject: str) -> Forgiveness | None:
+        return self._item(Forgiveness, subject)
 
     def lagging_due_order_ids(self, now_ms: int) -> Iterator[str]:
         return self._ids("orders", "due_at_ms", "due_at_ms<=?", (now_ms,))
@@ -282,6 +295,8 @@ def _key(item: Item) -> str:
             return item.link_id
         case Incident():
             return item.incident_id
+        case Forgiveness():
+            return item.subject
 
 
 def _columns(item: Item) -> dict[str, Value]:
@@ -311,6 +326,8 @@ def _columns(item: Item) -> dict[str, Value]:
             }
         case Incident():
             return {"at_ms": item.at_ms}
+        case Forgiveness():
+            return {"expires_at_ms": item.expires_at_ms, "version": item.version}
 
 
 def _condition(old: Replaceable) -> dict[str, Value]:
@@ -318,7 +335,7 @@ def _condition(old: Replaceable) -> dict[str, Value]:
     match old:
         case Order():
             return {"version": old.version, "state": old.state.value}
-        case Cabinet() | PaymentLink():
+        case Cabinet() | PaymentLink() | Forgiveness():
             return {"version": old.version}
         case Presence():
             return {"write_id": old.write_id}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 
@@ -25,6 +26,11 @@ CARDS: dict[str, Decline | None] = {
         "card_declined", "insufficient_funds", "Your card has insufficient funds."
     ),
 }
+
+
+def fingerprint(digits: str) -> str:
+    """The same for each payment with the same card, and nothing that tells its number."""
+    return hashlib.sha256(f"card {digits}".encode()).hexdigest()[:16]
 
 
 def digits_of(card_number: str) -> str:

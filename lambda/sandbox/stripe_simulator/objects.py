@@ -6,6 +6,7 @@ Stripe's defaults.
 
 from __future__ import annotations
 
+from sandbox.stripe_simulator.cards import fingerprint
 from sandbox.stripe_simulator.errors import Document
 from sandbox.stripe_simulator.ids import new_id, new_secret
 
@@ -286,7 +287,7 @@ def payment_intent(now: int, link: Document, amount: int) -> Document:
     }
 
 
-def charge(now: int, intent: Document, last4: str, email: str | None) -> Document:
+def charge(now: int, intent: Document, digits: str, email: str | None) -> Document:
     """An attempt to charge a card that the bank has agreed to; nothing is captured yet."""
     card: Document = {
         "amount_authorized": intent["amount"],
@@ -301,11 +302,11 @@ def charge(now: int, intent: Document, last4: str, email: str | None) -> Documen
         "exp_month": 12,
         "exp_year": 2034,
         "extended_authorization": {"status": "disabled"},
-        "fingerprint": new_secret(16),
+        "fingerprint": fingerprint(digits),
         "funding": "credit",
         "incremental_authorization": {"status": "unavailable"},
         "installments": None,
-        "last4": last4,
+        "last4": digits[-4:],
         "mandate": None,
         "multicapture": {"status": "unavailable"},
         "network": "visa",

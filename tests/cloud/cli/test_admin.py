@@ -28,6 +28,8 @@ from tests.cloud.stores.test_stores import ORDER
 from tests.cloud.test_settings import GOOD
 from tests.fakes.arcade import Arcade
 
+FORGIVE = ("--after-power-cut", "forgive")
+
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
@@ -57,7 +59,7 @@ def ledger_of(data: Path) -> SqliteLedger:
 def test_add_prints_a_config_file_that_the_kiosk_takes(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(data, "add", "cab001", "--name", 'The "Big" One', "--bonus", "5=6") == 0
+    assert run(data, "add", "cab001", *FORGIVE, "--name", 'The "Big" One', "--bonus", "5=6") == 0
     file = data / "cab001.toml"
     file.write_text(capsys.readouterr().out)
     file.chmod(0o600)
@@ -81,7 +83,7 @@ def test_a_cabinet_elsewhere_gets_a_relay_and_a_broker_account_of_its_own(
 ) -> None:
     for name, value in (GOOD | {"LEDGER": f"sqlite:///{tmp_path}/ledger.db"}).items():
         monkeypatch.setenv(name, value)
-    assert admin.main(["add", "cab001"]) == 0
+    assert admin.main(["add", "cab001", *FORGIVE]) == 0
     out = capsys.readouterr()
     read = tomllib.loads(out.out)
     assert read["relay"]["driver"] == "gpio"
@@ -105,7 +107,7 @@ def test_a_cabinet_is_sent_to_the_brokers_address_for_cabinets(
     told = {"LEDGER": f"sqlite:///{tmp_path}/l.db", "MQTT_CABINET_URL": "mqtts://other.example:1"}
     for name, value in (GOOD | told).items():
         monkeypatch.setenv(name, value)
-    assert admin.main(["add", "cab001"]) == 0
+    assert admin.main(["add", "cab001", *FORGIVE]) == 0
     broker = tomllib.loads(capsys.readouterr().out)["broker"]
     assert (broker["host"], broker["port"], broker["tls"]) == ("other.example", 1, True)
 
@@ -113,39 +115,42 @@ def test_a_cabinet_is_sent_to_the_brokers_address_for_cabinets(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["add", "no spaces"], "cannot name a cabinet"),
-        (["add", "x" * 65], "cannot name a cabinet"),
-        (["add", "cab002", "--price", "a lot"], "no amount"),
-        (["add", "cab002", "--price", "1.005"], "more decimals"),
-        (["add", "cab002", "--price", "0.25"], "smallest charge"),
-        (["add", "cab002", "--price", "100.5", "--currency", "JPY"], "more decimals"),
-        (["add", "cab002", "--currency", "EUR"], "needs its --price"),
-        (["add", "cab002", "--price", "NaN"], "no amount"),
-        (["add", "cab002", "--price", "Infinity"], "no amount"),
-        (["add", "cab002", "--price=-1"], "no amount"),
-        (["add", "cab002", "--price", "1e999999"], "no amount"),
-        (["add", "cab002", "--price", "1_0"], "no amount"),
-        (["add", "cab002", "--price", ""], "no amount"),
-        (["add", "cab002", "--price", "9999999999"], "more than Stripe can charge"),
-        (["add", "cab002", "--most", "0"], "at most 0 plays"),
+        (["add", "no spaces", *FORGIVE], "cannot name a cabinet"),
+        (["add", "x" * 65, *FORGIVE], "cannot name a cabinet"),
+        (["add", "cab002", *FORGIVE, "--price", "a lot"], "no amount"),
+        (["add", "cab002", *FORGIVE, "--price", "1.005"], "more decimals"),
+        (["add", "cab002", *FORGIVE, "--price", "0.25"], "smallest charge"),
+        (["add", "cab002", *FORGIVE, "--price", "100.5", "--currency", "JPY"], "more decimals"),
+        (["add", "cab002", *FORGIVE, "--currency", "EUR"], "needs its --price"),
+        (["add", "cab002", *FORGIVE, "--price", "NaN"], "no amount"),
+        (["add", "cab002", *FORGIVE, "--price", "Infinity"], "no amount"),
+        (["add", "cab002", *FORGIVE, "--price=-1"], "no amount"),
+        (["add", "cab002", *FORGIVE, "--price", "1e999999"], "no amount"),
+        (["add", "cab002", *FORGIVE, "--price", "1_0"], "no amount"),
+        (["add", "cab002", *FORGIVE, "--price", ""], "no amount"),
+        (["add", "cab002", *FORGIVE, "--price", "9999999999"], "more than Stripe can charge"),
+        (["add", "cab002", *FORGIVE, "--most", "0"], "at most 0 plays"),
         (["price", "cab001", "--most", "0"], "at most 0 plays"),
-        (["add", "cab002", "--currency", "XYZ", "--price", "1"], "no currency XYZ"),
-        (["add", "cab002", "--currency", "US\n", "--price", "1"], "three capital letters"),
-        (["add", "cab002", "--name", "a\nb"], "--name must be one line"),
-        (["add", "cab002", "--name", "\udce9"], "--name must be one line"),
-        (["add", "cab002", "--name", "x" * 101], "--name must be one line"),
-        (["add", "cab002", "--bonus", "five"], "two numbers"),
-        (["add", "cab002", "--bonus", "5=4"], "nothing more"),
-        (["add", "cab001"], "there already"),
+        (["add", "cab002", *FORGIVE, "--currency", "XYZ", "--price", "1"], "no currency XYZ"),
+        (
+            ["add", "cab002", *FORGIVE, "--currency", "US\n", "--price", "1"],
+            "three capital letters",
+        ),
+        (["add", "cab002", *FORGIVE, "--name", "a\nb"], "--name must be one line"),
+        (["add", "cab002", *FORGIVE, "--name", "\udce9"], "--name must be one line"),
+        (["add", "cab002", *FORGIVE, "--name", "x" * 101], "--name must be one line"),
+        (["add", "cab002", *FORGIVE, "--bonus", "five"], "two numbers"),
+        (["add", "cab002", *FORGIVE, "--bonus", "5=4"], "nothing more"),
+        (["add", "cab001", *FORGIVE], "there already"),
         (["price", "cab009", "--price", "2.00"], "no cabinet cab009"),
-        (["token", "cab009"], "no cabinet cab009"),
+        (["token", "cab009", *FORGIVE], "no cabinet cab009"),
         (["release", "cs_none"], "no order cs_none"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(
     data: Path, capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
 ) -> None:
-    run(data, "add", "cab001")
+    run(data, "add", "cab001", *FORGIVE)
     capsys.readouterr()
     assert run(data, *words) == 1
     out = capsys.readouterr()
@@ -179,7 +184,7 @@ def test_without_settings_all_that_are_missing_are_named(
 def test_prices_are_typed_as_people_write_them(
     data: Path, currency: str, price: str, amount: int
 ) -> None:
-    assert run(data, "add", "cab001", "--currency", currency, "--price", price) == 0
+    assert run(data, "add", "cab001", *FORGIVE, "--currency", currency, "--price", price) == 0
     ledger = ledger_of(data)
     cabinet = ledger.cabinet("cab001")
     ledger.close()
@@ -188,9 +193,9 @@ def test_prices_are_typed_as_people_write_them(
 
 
 def test_a_new_token_voids_the_old_one(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run(data, "add", "cab001")
+    run(data, "add", "cab001", *FORGIVE)
     old = tomllib.loads(capsys.readouterr().out)["cloud"]["token"]
-    assert run(data, "token", "cab001") == 0
+    assert run(data, "token", "cab001", *FORGIVE) == 0
     new = tomllib.loads(capsys.readouterr().out)["cloud"]["token"]
     ledger = ledger_of(data)
     cabinet = ledger.cabinet("cab001")
@@ -203,12 +208,12 @@ def test_a_new_token_voids_the_old_one(data: Path, capsys: pytest.CaptureFixture
 def test_a_removed_cabinet_is_gone_from_the_list_and_can_be_added_again(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(data, "add", "cab001")
+    run(data, "add", "cab001", *FORGIVE)
     assert run(data, "remove", "cab001") == 0
     capsys.readouterr()
     run(data, "list")
     assert capsys.readouterr().out == ""
-    assert run(data, "add", "cab001") == 0
+    assert run(data, "add", "cab001", *FORGIVE) == 0
 
 
 def test_orders_and_problems_are_listed(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -227,7 +232,7 @@ def test_orders_and_problems_are_listed(data: Path, capsys: pytest.CaptureFixtur
 
 
 def read_back(data: Path, name: str, capsys: pytest.CaptureFixture[str]) -> str:
-    assert run(data, "add", "cab001", "--name", name) == 0
+    assert run(data, "add", "cab001", *FORGIVE, "--name", name) == 0
     printed = capsys.readouterr().out
     assert printed.isascii()
     return str(tomllib.loads(printed)["cabinet"]["name"])
@@ -246,7 +251,7 @@ def test_any_name_comes_back_from_the_config_file(
 @pytest.mark.parametrize("code", [*range(1, 0x250), 0x2028, 0xD7FF, 0xE000, 0xFFFF, 0x10FFFF])
 def test_the_config_writer_writes_every_letter(code: int) -> None:
     around = cabinet_config.at_broker("mqtt://h", "http://a", "u", f'"{chr(code)}\\', None)
-    read = tomllib.loads(cabinet_config.text("cab001", chr(code), "t", around))
+    read = tomllib.loads(cabinet_config.text("cab001", chr(code), "t", "forgive", around))
     assert read["cabinet"]["name"] == chr(code)
     assert read["broker"]["password"] == f'"{chr(code)}\\'
 
@@ -272,8 +277,8 @@ def test_output_writes_a_file_that_only_its_owner_can_read(
     before = os.umask(0)
     try:
         file = data / "new.toml"
-        assert run(data, "add", "cab001", "--output", str(file)) == 0
-        assert run(data, "token", "cab001", "--output", str(file), "--overwrite") == 0
+        assert run(data, "add", "cab001", *FORGIVE, "--output", str(file)) == 0
+        assert run(data, "token", "cab001", *FORGIVE, "--output", str(file), "--overwrite") == 0
     finally:
         os.umask(before)
     assert opened == [0o600]
@@ -288,9 +293,9 @@ def test_output_takes_no_files_place_unasked_and_costs_no_token(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = data / "cab001.toml"
-    assert run(data, "add", "cab001", "--output", str(file)) == 0
+    assert run(data, "add", "cab001", *FORGIVE, "--output", str(file)) == 0
     first = secret_of(file)
-    assert run(data, "token", "cab001", "--output", str(file)) == 1
+    assert run(data, "token", "cab001", *FORGIVE, "--output", str(file)) == 1
     assert "add --overwrite" in capsys.readouterr().err
     ledger = ledger_of(data)
     cabinet = ledger.cabinet("cab001")
@@ -299,18 +304,18 @@ def test_output_takes_no_files_place_unasked_and_costs_no_token(
     assert cabinet.token_hash == digest(first)
     link = data / "link.toml"
     link.symlink_to(data / "elsewhere")
-    assert run(data, "add", "cab002", "--output", str(link)) == 1
+    assert run(data, "add", "cab002", *FORGIVE, "--output", str(link)) == 1
     assert not (data / "elsewhere").exists()
 
 
 def test_an_output_that_fails_leaves_no_file_and_no_cabinet(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(data, "add", "cab009", "--output", str(data / "no" / "such.toml")) == 1
+    assert run(data, "add", "cab009", *FORGIVE, "--output", str(data / "no" / "such.toml")) == 1
     assert "cannot be written" in capsys.readouterr().err
-    assert run(data, "token", "cab009", "--output", str(data / "x.toml")) == 1
-    run(data, "add", "cab001")
-    assert run(data, "add", "cab001", "--output", str(data / "y.toml")) == 1
+    assert run(data, "token", "cab009", *FORGIVE, "--output", str(data / "x.toml")) == 1
+    run(data, "add", "cab001", *FORGIVE)
+    assert run(data, "add", "cab001", *FORGIVE, "--output", str(data / "y.toml")) == 1
     assert not list(data.glob("*.toml"))
     run(data, "list")
     assert "cab009" not in capsys.readouterr().out
@@ -333,7 +338,7 @@ def hostile(data: Path) -> None:
 def test_what_cabinets_wrote_forges_no_line_and_crashes_no_command(
     data: Path, words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(data, "add", "cab001")
+    run(data, "add", "cab001", *FORGIVE)
     hostile(data)
     capsys.readouterr()
     assert run(data, *words) == 0
@@ -346,7 +351,7 @@ def test_what_cabinets_wrote_forges_no_line_and_crashes_no_command(
 def test_a_terminal_without_the_letters_gets_others(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(data, "add", "cab001")
+    run(data, "add", "cab001", *FORGIVE)
     hostile(data)
     narrow = io.TextIOWrapper(io.BytesIO(), "ascii", newline="\n")
     monkeypatch.setattr(sys, "stdout", narrow)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
+from cloud.core.forgiveness import Forgiveness, ForgivenOrder
 from cloud.core.order_history import Step
 from cloud.core.orders import Order, OrderState
 from cloud.core.prices import Bonus, PriceList
@@ -17,7 +18,7 @@ from cloud.stores import records
 from cloud.stores.base import Item, LedgerUnavailable
 from cloud.stores.records import from_document, to_document
 
-KINDS: tuple[type[Any], ...] = (Order, Cabinet, PaymentLink, Presence, Incident)
+KINDS: tuple[type[Any], ...] = (Order, Cabinet, PaymentLink, Presence, Incident, Forgiveness)
 TEXTS = ("", "cab001", "Zoë ☂", '"quoted"', "a\nb", "\x00", "{}", "x" * 300)
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 
@@ -42,6 +43,9 @@ def anything(annotation: str, rng: random.Random) -> Any:
                 Step(rng.randrange(10**13), rng.choice(TEXTS), rng.choice(TEXTS))
                 for _ in range(rng.randrange(4))
             )
+        case "tuple[ForgivenOrder, ...]":
+            count = rng.randrange(4)
+            return tuple(ForgivenOrder(rng.choice(TEXTS), n, n + 1) for n in range(count))
         case "PriceList":
             bonuses = tuple(Bonus(n, n + 1) for n in range(1, rng.randrange(1, 4)))
             return PriceList(rng.randrange(1, 10**8), "USD", bonuses, rng.randrange(1, 99))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
+from cloud.core.forgiveness import DAY_MS, Forgiveness, ForgivenOrder
 from cloud.core.orders import Order, OrderState
 from cloud.core.prices import Bonus, PriceList
 from cloud.stores import records
@@ -37,12 +38,14 @@ CABINET = Cabinet("cab001", "Cabinet one", "hash", PRICES, "added")
 LINK = PaymentLink("plink_1", "cab001", "https://x", "price_1", 1, PRICES, 1_000, "made")
 PRESENCE = Presence("cab001", 5_000, False, "seen", problems=("no relay",), due_at_ms=605_001)
 INCIDENT = Incident("cs_1:odd", 7_000, "odd", "reported", "cab001", "cs_1")
-ITEMS: list[Item] = [ORDER, CABINET, LINK, PRESENCE, INCIDENT]
+FORGIVENESS = Forgiveness("card:x", (ForgivenOrder("cs_1", 8_000, 3),), 8_000 + DAY_MS, "forgiven")
+ITEMS: list[Item] = [ORDER, CABINET, LINK, PRESENCE, INCIDENT, FORGIVENESS]
 CHANGES: list[tuple[Replaceable, Replaceable]] = [
     (ORDER, replace(ORDER, state=OrderState.CLAIMED, claim_id="a", version=2, write_id="w2")),
     (CABINET, replace(CABINET, name="new", version=2, write_id="w2")),
     (LINK, replace(LINK, wanted=False, version=2, write_id="w2")),
     (PRESENCE, replace(PRESENCE, due_at_ms=None, write_id="w2")),
+    (FORGIVENESS, replace(FORGIVENESS, orders=(), version=2, write_id="w2")),
 ]
 each_item = pytest.mark.parametrize("item", ITEMS, ids=lambda item: type(item).__name__)
 each_change = pytest.mark.parametrize(
@@ -64,6 +67,8 @@ def stored(ledger: Ledger, item: Item) -> Item | None:
         case Incident():
             found = ledger.lagging_incidents()
             return next((i for i in found if i.incident_id == item.incident_id), None)
+        case Forgiveness():
+            return ledger.forgiveness(item.subject)
 
 
 @each_item

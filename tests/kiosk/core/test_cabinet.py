@@ -478,6 +478,9 @@ def test_half_a_credit_is_not_given_after_a_power_cut() -> None:
         "claim_id": "mine",
         "pulsed": 2,
         "pulses": 4,
+        "made": 3,
+        "forgiven": 1,
+        "ambiguous": 0,
     }
     assert bench.state.order_book.credits_left == 1
 
@@ -493,7 +496,113 @@ def test_the_entries_of_a_power_cut_stand_together_and_first() -> None:
     assert kinds[: len(first)] == [Append] * len(first)
     begin = effects.index(first[0])
     assert effects[begin : begin + len(first)] == first
-    assert [e.entry.kind for e in first] == [Kind.CREDITS_LEFT, Kind.FORGIVEN]
+    assert [e.entry.kind for e in first] == [Kind.CREDITS_LEFT, Kind.POWER_LOST]
+
+
+# A player with a hand on the plug
+
+
+def cut_after(number: int, pulses: int = 12, **answer: Any) -> Bench:
+    """A cabinet whose power was cut after so many pulses of an order, and is straight back."""
+    bench = Bench()
+    made = [entry for n in range(1, number + 1) for entry in pulse(n)]
+    bench.start(*left(*made, pulses=pulses), power_was_lost=True)
+    assert bench.pulses == []
+    call = bench.call("claim cs_1")
+    body = {"order_id": "cs_1", "claim_id": "mine", "credits": pulses, "state": "claimed"}
+    bench.feed(Answered(call, 200, {**body, "age_seconds": 30, **answer}))
+    bench.wait(5)
+    bench.wait(5)
+    return bench
+
+
+def charged(bench: Bench) -> tuple[object, object, object]:
+    body = bench.call("settle cs_1").body
+    return body["pulsed"], body["made"], body["forgiven"]
+
+
+def test_the_first_power_cut_of_a_day_is_forgiven() -> None:
+    bench = cut_after(11)
+    assert charged(bench) == (1, 12, 11)
+
+
+def test_a_card_that_was_forgiven_today_pays_for_all_that_was_made() -> None:
+    bench = cut_after(11, card_forgiven_today=True)
+    assert charged(bench) == (12, 12, 0)
+    assert "card was forgiven today" in bench.reports
+
+
+def test_a_cabinet_forgives_so_many_pulses_a_day_and_no_more() -> None:
+    assert charged(cut_after(11, forgiven_today=1)) == (1, 12, 11)
+    assert charged(cut_after(11, forgiven_today=2)) == (12, 12, 0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "settled"),
+    [({}, (0, 11, 11)), ({"card_forgiven_today": True}, (11, 11, 0)),
+     ({"forgiven_today": 11}, (11, 11, 0))],
+)  # fmt: skip
+def test_to_stay_away_for_longer_than_the_window_is_no_way_around(
+    answer: dict[str, Any], settled: tuple[int, int, int]
+) -> None:
+    assert charged(cut_after(11, age_seconds=301, **answer)) == settled
+
+
+def test_nothing_is_pulsed_before_it_is_decided_what_a_power_cut_costs() -> None:
+    bench = Bench()
+    bench.start(*left(*pulse(1), pulses=3), power_was_lost=True)
+    for _ in range(5):
+        bench.no_answer("claim cs_1")
+        bench.wait(31)
+    assert bench.pulses == []
+    kinds = [e.kind for e in bench.entries]
+    assert Kind.POWER_LOST in kinds
+    assert Kind.FORGIVEN not in kinds
+    bench.grant("cs_1", credits=3)
+    kinds = [e.kind for e in bench.entries]
+    assert kinds.index(Kind.FORGIVEN) < max(
+        n for n, k in enumerate(kinds) if k is Kind.PULSE_BEGINS
+    )
+
+
+def test_what_was_decided_holds_after_another_restart() -> None:
+    first = cut_after(2, pulses=5, card_forgiven_today=True)
+    upto = [e.kind for e in first.entries].index(Kind.NOT_FORGIVEN) + 1
+    again = Bench()
+    again.start(*first.entries[:upto])
+    again.grant("cs_1", credits=5)
+    again.wait(2)
+    again.wait(2)
+    assert charged(again) == (5, 5, 0)
+
+
+def test_a_power_cut_before_the_answer_is_decided_once() -> None:
+    bench = Bench()
+    cut = Entry(Kind.POWER_LOST, "cs_1", number=1)
+    bench.start(*left(*pulse(1), cut, pulses=3), power_was_lost=True)
+    bench.grant("cs_1", credits=3)
+    bench.wait(2)
+    bench.wait(2)
+    assert [e.kind for e in bench.entries].count(Kind.POWER_LOST) == 1
+    assert charged(bench) == (2, 3, 1)
+
+
+def test_what_is_not_settled_yet_counts_for_the_day_too() -> None:
+    """Two cuts within one order: the cloud knows nothing of the first."""
+    bench = Bench()
+    made = [entry for n in range(1, 10) for entry in pulse(n)]
+    forgiven = Entry(Kind.FORGIVEN, "cs_1", number=9)
+    more = [entry for n in range(10, 14) for entry in pulse(n)]
+    bench.start(*left(*made, forgiven, *more, pulses=20), power_was_lost=True)
+    bench.grant("cs_1", credits=20)
+    assert Kind.NOT_FORGIVEN in [e.kind for e in bench.entries]
+
+
+def test_a_released_order_tells_all_that_was_made_before_the_power_went() -> None:
+    bench = Bench()
+    bench.start(*left(*pulse(1), pulses=3), power_was_lost=True)
+    bench.answer("claim cs_1", refusal("released"), status=409)
+    assert charged(bench) == (1, 1, 0)
 
 
 # A journal that does not know what the cloud knows
