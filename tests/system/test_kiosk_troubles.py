@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from cloud.core.limits import LOST_AFTER_S
 from cloud.core.orders import OrderState
 from demo.processes import Child
 from kiosk.core.entries import Kind
@@ -240,6 +241,8 @@ def test_a_journal_damaged_in_the_middle_of_an_order_costs_the_player_nothing(
         assert str(kept) in done.stdout
         assert kept.read_bytes() == before
 
+        # The cloud takes no order for lost before that.
+        hall.age_claim(order_id, LOST_AFTER_S)
         third = hall.kiosk(cabinet)
         order = hall.finished(order_id, 40)
         assert (order.state, order.pulsed, order.charged) == (OrderState.SETTLED, 0, 0)
