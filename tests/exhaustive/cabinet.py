@@ -163,9 +163,7 @@ class _Parts:
         assert self.engine is not None
         order_id = order_name(receipt.mid)
         known = any(e.kind is Kind.CLAIM and e.order_id == order_id for e in self.journal)
-        self.operations.append(
-            Acknowledged(receipt.mid, known or not self.engine.state.can_pulse)
-        )
+        self.operations.append(Acknowledged(receipt.mid, known or not self.engine.state.can_pulse))
 
     def announce(self, status: str) -> None:
         pass

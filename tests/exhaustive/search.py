@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -17,15 +18,29 @@ class Violation:
     path: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Layer:
+    """All worlds with a number of faults, so far as they were seen.
+
+    ``depth`` is the steps after the last fault up to which all were seen; in a search by steps,
+    those from the start, with any faults.
+    """
+
+    faults: int
+    states: int
+    depth: int
+    is_complete: bool
+
+
 @dataclass
 class Found:
-    """What a search has seen. ``layers`` are (faults, states, depth, whether all were seen)."""
+    """What a search has seen. In ``ends`` worlds everything had come to its end."""
 
     states: int = 0
     steps: int = 0
     ends: int = 0
     seconds: float = 0.0
-    layers: list[tuple[int, int, int, bool]] = field(default_factory=list)
+    layers: list[Layer] = field(default_factory=list)
     violation: Violation | None = None
 
 
@@ -34,19 +49,22 @@ def search(
     seconds: float = 300.0,
     most_faults: int = 99,
     most_depth: int = 10_000,
+    by_steps: bool = False,
     on_layer: Callable[[Found], None] = lambda found: None,
 ) -> Found:
     """Sees every world that can be reached, until the time is over or an invariant breaks.
 
     First all worlds without a fault, then all with one, and so on: what is seen is complete for the
-    faults and steps that are told.
+    faults and steps that are told. With ``by_steps``, all worlds by their steps, however many
+    faults there were.
     """
     begun = time.monotonic()
     found = Found()
     parents: dict[World, World | None] = {model.first: None}
     good: set[World] = set()
     frontier = [model.first]
-    with_next_fault: list[World] = []
+    # One step may have two faults: a lost request, and a crash while the cabinet reads of it.
+    later: defaultdict[int, list[World]] = defaultdict(list)
     for faults in range(most_faults + 1):
         count, depth, is_complete = 0, 0, True
         while frontier and is_complete:
@@ -57,7 +75,7 @@ def search(
                     break
                 count += 1
                 try:
-                    _expand(model, world, parents, good, following, with_next_fault, found)
+                    _expand(model, world, parents, good, following, later, found, by_steps)
                 except _Stop as stop:
                     found.violation = stop.violation
                     break
@@ -69,11 +87,11 @@ def search(
             frontier = following
         found.states += count
         found.seconds = time.monotonic() - begun
-        found.layers.append((faults, count, depth, is_complete))
+        found.layers.append(Layer(faults, count, depth, is_complete))
         on_layer(found)
-        if found.violation or not is_complete or not with_next_fault:
+        if found.violation or not is_complete or not later:
             break
-        frontier, with_next_fault = with_next_fault, []
+        frontier = later.pop(faults + 1, [])
     return found
 
 
@@ -89,20 +107,27 @@ def _expand(
     parents: dict[World, World | None],
     good: set[World],
     following: list[World],
-    with_next_fault: list[World],
+    later: defaultdict[int, list[World]],
     found: Found,
+    by_steps: bool,
 ) -> None:
     if model.is_over(world):
         found.ends += 1
     steps = model.steps(world)
     found.steps += len(steps)
-    for label, fault, to in steps:
+    for label, _, to in steps:
         if isinstance(to, Broken):
             path = (*_path(model, parents, world), model.tell(label))
             raise _Stop(Violation(str(to), path))
         if to not in parents:
             parents[to] = world
-            (with_next_fault if to.faults != world.faults else following).append(to)
+            if by_steps or to.faults == world.faults:
+                following.append(to)
+            else:
+                later[to.faults.bit_count()].append(to)
+    # Steps without a fault come first.
+    if steps and steps[0].to in good and not steps[0].fault:
+        good.add(world)
     if world not in good:
         told = _ends_well(model, world, good)
         if told:
@@ -125,9 +150,7 @@ def _ends_well(model: Model, world: World, good: set[World]) -> tuple[str, ...]:
             break
         # The most urgent step is the last of the list.
         open_steps = []
-        for label, fault, to in reversed(model.steps(here)):
-            if fault:
-                continue
+        for label, _, to in reversed(model.steps(here, with_faults=False)):
             if isinstance(to, Broken):
                 return (str(to), *labels, model.tell(label))
             open_steps.append((model.tell(label), to))
@@ -151,9 +174,7 @@ def _ends_well(model: Model, world: World, good: set[World]) -> tuple[str, ...]:
     return ()
 
 
-def _path(
-    model: Model, parents: dict[World, World | None], world: World
-) -> tuple[str, ...]:
+def _path(model: Model, parents: dict[World, World | None], world: World) -> tuple[str, ...]:
     """The steps that lead to a world, for people."""
     told: list[str] = []
     here: World = world

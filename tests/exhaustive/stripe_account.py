@@ -44,9 +44,7 @@ def _do(account: Account, call: str, amount: int) -> tuple[Account, str]:
         return account, "amount_too_small"
     if call == "capture" and waits and amount <= AMOUNT:
         # Stripe counts what a capture leaves of the hold as refunded.
-        return replace(
-            account, status="succeeded", received=amount, refunded=AMOUNT - amount
-        ), ""
+        return replace(account, status="succeeded", received=amount, refunded=AMOUNT - amount), ""
     if call == "cancel" and waits:
         return replace(account, status="canceled", refunded=AMOUNT), ""
     if call == "refund" and account.status == "succeeded" and amount <= account.charged:

@@ -66,6 +66,21 @@ FAULTS = (
 )
 BIT = {name: 1 << number for number, name in enumerate(FAULTS)}
 
+# What is checked, for people; each is a `Broken` below or in the search.
+INVARIANTS = (
+    "no pulse is made twice, and no more than were paid for",
+    "no pulse without its entry in the journal before it",
+    "no pulse for an order that is not claimed by this cabinet with this claim id, so none for a "
+    "released one",
+    "no pulse after the resume window",
+    "no hint is acknowledged before the journal holds it",
+    "no settle says more pulses than were made",
+    "no hold is charged for more than was made by then",
+    "no order goes against its arrows",
+    "from every state all comes to its end: no order stays, nothing is held or forgotten",
+    "at every end Stripe, ledger and journal agree, and the charge is for what was made",
+)
+
 PULSES = 2  # of each order: two credits, a pulse each
 WINDOW_S = cabinets.RULES.resume_window_s
 SWEEPING = -1  # where a job has no webhook that it answers
@@ -195,12 +210,11 @@ class Model:
     those that may happen, each once.
     """
 
-    def __init__(
-        self, held: tuple[bool, ...], faults: frozenset[str] = frozenset(FAULTS)
-    ) -> None:
+    def __init__(self, held: tuple[bool, ...], faults: frozenset[str] = frozenset(FAULTS)) -> None:
         self.names = [cabinets.order_name(number) for number in range(len(held))]
         self._index = {name: number for number, name in enumerate(self.names)}
         self._runner = Runner()
+        self._may_happen = 0
         self._allowed = sum(BIT[fault] for fault in faults)
         self._values = Table()
         self._nothing = self._values.number(None, ("None",))
@@ -234,16 +248,17 @@ class Model:
 
     # The steps
 
-    def steps(self, world: World) -> list[Step]:
+    def steps(self, world: World, with_faults: bool = True) -> list[Step]:
         """Every step from a world. Those without a fault come first, the most urgent before."""
         found: list[Step] = []
+        self._may_happen = self._allowed & ~world.faults if with_faults else 0
         about = self._about_cabinet(world.cabinet)
         if not about.runs:
             self._event(found, world, ("start",), None, ())
-        for item in world.calls:
-            self._call_steps(found, world, item)
-        for item in world.jobs:
-            self._job_steps(found, world, item)
+        for call in world.calls:
+            self._call_steps(found, world, call)
+        for job in world.jobs:
+            self._job_steps(found, world, job)
         self._stripe_steps(found, world)
         if about.runs:
             for number, (queued, _) in enumerate(world.hints):
@@ -257,9 +272,10 @@ class Model:
             self._start_job(found, world, SWEEPING, "")
         if self._time_may_pass(world, about, sweep_is_due):
             self._plain(found, world, ("time", world.moment + 1), "", _time_passes)
-        if sweep_is_due and is_sweeping and self._may(world, "two sweeps"):
-            self._start_job(found, world, SWEEPING, "two sweeps")
-        self._fault_steps(found, world, about)
+        if self._may_happen:
+            if sweep_is_due and is_sweeping and self._may("two sweeps"):
+                self._start_job(found, world, SWEEPING, "two sweeps")
+            self._fault_steps(found, world, about)
         return found
 
     def is_over(self, world: World) -> bool:
@@ -305,12 +321,16 @@ class Model:
                 told = self._answers.values[answer]
                 return f"the answer to '{self._call_name(call)}' arrives: {told.status} {told.body}"
             case ("request", call, then):
-                return f"'{self._call_name(call)}' comes to the cloud, which then {self._then(then)}"
+                return (
+                    f"'{self._call_name(call)}' comes to the cloud, which then {self._then(then)}"
+                )
             case ("job", origin, question, then):
                 who = "the sweep" if origin == SWEEPING else f"the webhook of {self.names[origin]}"
                 return f"{who}: {question}; then it {self._then(then)}"
             case ("job of call", call, question, then):
-                return f"the cloud, '{self._call_name(call)}': {question}; then it {self._then(then)}"
+                return (
+                    f"the cloud, '{self._call_name(call)}': {question}; then it {self._then(then)}"
+                )
             case ("begins", origin, then):
                 who = "a sweep" if origin == SWEEPING else f"the webhook of {self.names[origin]}"
                 return f"{who} begins, which then {self._then(then)}"
@@ -333,7 +353,7 @@ class Model:
         """The cabinet handles an event; ``remove`` are the places of calls that are over by it."""
         for outcome, after in self._handled(world.cabinet, event):
             fault = outcome.fault
-            if fault and not self._may(world, fault):
+            if fault and not self._may(fault):
                 continue
             draft = Draft(world)
             draft.calls = [c for n, c in enumerate(draft.calls) if n not in remove]
@@ -508,10 +528,10 @@ class Model:
                 self._heartbeat_steps(found, world, item)
             return
         if stage == REQUEST:
-            draft = Draft(world)
-            job = self._go_on(draft, self._job_of_call(call))
-            self._call_went_on(draft, item, job)
-            found.append(Step(("request", call, job), "", draft.world()))
+            begun = Draft(world)
+            job = self._go_on(begun, self._job_of_call(call))
+            self._call_went_on(begun, item, job)
+            found.append(Step(("request", call, job), "", begun.world()))
             return
         question = self._question(value)
         for fault, answer, draft in self._answered(world, question):
@@ -549,9 +569,7 @@ class Model:
             draft.calls.append((item[0], True, ANSWERED, answer))
             found.append(Step(("heartbeat", answer), "", draft.world()))
 
-    def _call_went_on(
-        self, draft: Draft, item: tuple[int, bool, int, int], job: int
-    ) -> None:
+    def _call_went_on(self, draft: Draft, item: tuple[int, bool, int, int], job: int) -> None:
         call, is_awaited, _, _ = item
         draft.calls.remove(item)
         question = self._question(job)
@@ -686,11 +704,11 @@ class Model:
         except Broken as broken:
             found.append(("", 0, broken))
         if question[0] in ("capture", "cancel", "refund", "intent"):
-            if self._may(world, "Stripe away"):
+            if self._may("Stripe away"):
                 draft = Draft(world)
                 draft.faults |= BIT["Stripe away"]
                 found.append(("Stripe away", self._no_answer, draft))
-            if question[0] != "intent" and self._may(world, "Stripe's answer lost"):
+            if question[0] != "intent" and self._may("Stripe's answer lost"):
                 draft = Draft(world)
                 draft.faults |= BIT["Stripe's answer lost"]
                 try:
@@ -712,7 +730,7 @@ class Model:
             return self._memoised(("unfinished", tuple(draft.orders)), self._unfinished)
         index = question[2]
         if name == "order":
-            return draft.orders[index]
+            return int(draft.orders[index])
         if name == "insert":
             if draft.orders[index] != self._nothing:
                 return self._raced
@@ -742,8 +760,9 @@ class Model:
     def _memoised(self, key: tuple[Any, ...], make: Callable[..., Any]) -> int:
         known = self._memo.get(key)
         if known is None:
-            known = self._memo[key] = self._values.number(make(*key[1:]) if key[0] in (
-                "due", "unfinished") else make(*key))
+            known = self._memo[key] = self._values.number(
+                make(*key[1:]) if key[0] in ("due", "unfinished") else make(*key)
+            )
         return int(known)
 
     def _due(self, orders: tuple[int, ...], now_ms: int) -> tuple[str, ...]:
@@ -761,9 +780,7 @@ class Model:
 
     def _replace(self, draft: Draft, index: int, old: int, new: int) -> int:
         """The ledger's conditional write."""
-        was, expected, becomes = (
-            self._values.values[n] for n in (draft.orders[index], old, new)
-        )
+        was, expected, becomes = (self._values.values[n] for n in (draft.orders[index], old, new))
         if was is None or (was.version, was.state) != (expected.version, expected.state):
             return self._raced
         if becomes.state is not was.state and becomes.state not in ARROWS[was.state]:
@@ -787,9 +804,8 @@ class Model:
 
     # Faults and time
 
-    def _may(self, world: World, fault: str) -> bool:
-        bit = BIT[fault]
-        return bool(self._allowed & bit) and not world.faults & bit
+    def _may(self, fault: str) -> bool:
+        return bool(self._may_happen & BIT[fault])
 
     def _plain(
         self,
@@ -813,59 +829,53 @@ class Model:
         if world.moment == 0:
             return True
         waits = any(
-            is_awaited and not call in self._heartbeats
-            for call, is_awaited, _, _ in world.calls
+            is_awaited and call not in self._heartbeats for call, is_awaited, _, _ in world.calls
         )
         return about.is_idle and not waits and not world.jobs and not sweep_is_due
 
     def _fault_steps(self, found: list[Step], world: World, about: _About) -> None:
         plain = partial(self._plain, found, world)
         if about.runs:
-            value = self._cabinets.values[world.cabinet]
             for fault in ("power cut", "process killed"):
-                if self._may(world, fault):
-                    after = self._cabinet(cabinets.stopped(value, fault == "power cut"))
-
-                    def stop(draft: Draft, after: int = after) -> None:
-                        draft.cabinet = after
-                        draft.kiosk_is_gone(self._heartbeats)
-
+                if self._may(fault):
+                    stop = partial(self._stop, fault=fault)
                     plain(("fault", fault, "between two events"), fault, stop)
-            if self._may(world, "broker connection lost"):
+            if self._may("broker connection lost"):
                 self._lose_connection(found, world)
-        elif self._may(world, "journal lost") and about.knows:
-
-            def lose(draft: Draft) -> None:
-                value = self._cabinets.values[draft.cabinet]
-                draft.cabinet = self._cabinet(Cabinet(life=value.life))
-                draft.lost |= about.knows
-
+        elif self._may("journal lost") and about.knows:
+            lose = partial(self._lose_journal, orders=about.knows)
             plain(("fault", "journal lost", ""), "journal lost", lose)
         for number, (queued, _) in enumerate(world.hints):
-            if queued and self._may(world, "hint lost"):
-                plain(("fault", "hint lost", self.names[number]), "hint lost",
-                      lambda d, n=number: _hints(d, n, -1))
-            if queued == 1 and self._may(world, "hint twice"):
-                plain(("fault", "hint twice", self.names[number]), "hint twice",
-                      lambda d, n=number: _hints(d, n, 1))
+            if queued and self._may("hint lost"):
+                fewer = partial(_hints, number=number, more=-1)
+                plain(("fault", "hint lost", self.names[number]), "hint lost", fewer)
+            if queued == 1 and self._may("hint twice"):
+                more = partial(_hints, number=number, more=1)
+                plain(("fault", "hint twice", self.names[number]), "hint twice", more)
         for number, waiting in enumerate(world.webhooks):
-            if waiting == 1 and self._may(world, "webhook twice"):
-
-                def twice(draft: Draft, number: int = number) -> None:
-                    draft.webhooks[number] += 1
-
+            if waiting == 1 and self._may("webhook twice"):
+                twice = partial(_webhook_again, number=number)
                 plain(("fault", "webhook twice", self.names[number]), "webhook twice", twice)
         self._call_faults(found, world)
-        if self._may(world, "Lambda dies"):
+        if self._may("Lambda dies"):
             for item in world.jobs:
-
-                def die(draft: Draft, item: tuple[int, int] = item) -> None:
-                    draft.jobs.remove(item)
-                    if item[0] != SWEEPING:
-                        draft.webhooks[item[0]] += 1
-
+                die = partial(_job_dies, item=item)
                 before = self._question(item[1])[-1]
                 plain(("fault", "Lambda dies", f"before it {before}"), "Lambda dies", die)
+
+    def _stop(self, draft: Draft, fault: str) -> None:
+        key = (fault, draft.cabinet)
+        known = self._memo.get(key)
+        if known is None:
+            value = cabinets.stopped(self._cabinets.values[draft.cabinet], fault == "power cut")
+            known = self._memo[key] = self._cabinet(value)
+        draft.cabinet = known
+        draft.kiosk_is_gone(self._heartbeats)
+
+    def _lose_journal(self, draft: Draft, orders: int) -> None:
+        value: Cabinet = self._cabinets.values[draft.cabinet]
+        draft.cabinet = self._cabinet(Cabinet(life=value.life))
+        draft.lost |= orders
 
     def _call_faults(self, found: list[Step], world: World) -> None:
         for place, (call, is_awaited, stage, value) in enumerate(world.calls):
@@ -873,26 +883,21 @@ class Model:
                 continue
             name = self._call_name(call)
             ended = ("no answer", call)
-            if stage == REQUEST and is_awaited and self._may(world, "request lost"):
+            if stage == REQUEST and is_awaited and self._may("request lost"):
                 self._fault_event(found, world, "request lost", name, ended, place, None)
-            if is_awaited and self._may(world, "answer too late"):
+            if is_awaited and self._may("answer too late"):
                 late = None if stage == ANSWERED else (call, False, stage, value)
                 self._fault_event(found, world, "answer too late", name, ended, place, late)
-            if stage == REQUEST and is_awaited and self._may(world, "request twice"):
-                copy = (call, False, REQUEST, 0)
-                self._plain(
-                    found, world, ("fault", "request twice", name), "request twice",
-                    lambda d, c=copy: d.calls.append(c),
-                )  # fmt: skip
-            if stage == RUNNING and self._may(world, "Lambda dies"):
+            if stage == REQUEST and is_awaited and self._may("request twice"):
+                copy = partial(_call_again, item=(call, False, REQUEST, 0))
+                self._plain(found, world, ("fault", "request twice", name), "request twice", copy)
+            if stage == RUNNING and self._may("Lambda dies"):
                 before = f"'{name}', before it {self._question(value)[-1]}"
                 if is_awaited:
                     self._fault_event(found, world, "Lambda dies", before, ended, place, None)
                 else:
-                    self._plain(
-                        found, world, ("fault", "Lambda dies", before), "Lambda dies",
-                        lambda d, n=place: d.calls.pop(n),
-                    )  # fmt: skip
+                    gone = partial(_call_dies, place=place)
+                    self._plain(found, world, ("fault", "Lambda dies", before), "Lambda dies", gone)
 
     def _fault_event(
         self,
@@ -956,7 +961,9 @@ class Model:
         name, faults = order.order_id, world.faults
         told = order.pulsed if order.state is OrderState.SETTLED else order.given_away
         if told != to_charge:
-            raise Broken(f"{name}: the cloud was told of {told} pulses, the journal has {to_charge}")
+            raise Broken(
+                f"{name}: the cloud was told of {told} pulses, the journal has {to_charge}"
+            )
         if faults & BIT["power cut"]:
             return
         unknown = ("process killed", "journal fails", "relay fails")
@@ -988,3 +995,21 @@ def _time_passes(draft: Draft) -> None:
 def _hints(draft: Draft, number: int, more: int) -> None:
     queued, got = draft.hints[number]
     draft.hints[number] = (queued + more, got)
+
+
+def _webhook_again(draft: Draft, number: int) -> None:
+    draft.webhooks[number] += 1
+
+
+def _job_dies(draft: Draft, item: tuple[int, int]) -> None:
+    draft.jobs.remove(item)
+    if item[0] != SWEEPING:
+        draft.webhooks[item[0]] += 1
+
+
+def _call_again(draft: Draft, item: tuple[int, bool, int, int]) -> None:
+    draft.calls.append(item)
+
+
+def _call_dies(draft: Draft, place: int) -> None:
+    draft.calls.pop(place)
