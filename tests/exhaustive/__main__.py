@@ -14,8 +14,10 @@ import sys
 
 from tabulate import tabulate
 
+from tests.exhaustive.invariants import INVARIANTS
+from tests.exhaustive.model import Model
 from tests.exhaustive.search import Found, search
-from tests.exhaustive.world import FAULTS, INVARIANTS, Model
+from tests.exhaustive.world import FAULTS
 
 
 def main() -> int:

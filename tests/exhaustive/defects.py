@@ -13,7 +13,8 @@ import pytest
 from cloud.core import orders
 from cloud.core.orders import ClaimRequest, Order, OrderState, Refused, Schedule, SettleRequest
 from cloud.core.stamps import Stamp
-from tests.exhaustive.world import FAULTS, Draft, Model
+from tests.exhaustive.model import Model
+from tests.exhaustive.world import FAULTS, Draft
 from tests.simulation.defects import DEFECTS, Plant
 
 _claim, _settle = orders.claim, orders.settle

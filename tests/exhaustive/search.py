@@ -7,7 +7,9 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.exhaustive.world import Broken, Model, World
+from tests.exhaustive.invariants import Broken
+from tests.exhaustive.model import Model
+from tests.exhaustive.world import World
 
 
 @dataclass(frozen=True)
