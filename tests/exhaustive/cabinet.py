@@ -98,7 +98,12 @@ class Sent:
     call: Call
 
 
-Operation = Coin | Acknowledged | Written | Sent
+@dataclass(frozen=True)
+class Reconnected:
+    """The broker's connection was ended, to have another one."""
+
+
+Operation = Coin | Acknowledged | Written | Sent | Reconnected
 
 
 @dataclass(frozen=True)
@@ -155,6 +160,9 @@ class _Parts:
         if failure == "disk fails after it":
             raise KioskError("the disk failed")
 
+    def archive(self) -> None:
+        pass  # what is archived is nothing that matters
+
     # The broker, the cloud and the clock
 
     def ack(self, receipt: object) -> None:
@@ -167,6 +175,10 @@ class _Parts:
 
     def announce(self, status: str) -> None:
         pass
+
+    def reconnect(self) -> None:
+        self._at("connects anew")
+        self.operations.append(Reconnected())
 
     def send(self, call: Call) -> None:
         self._at(f"sends {call.name}")

@@ -228,6 +228,12 @@ class _LedgerPort(_Port):
     def lagging_due_cabinet_ids(self, now_ms: int) -> Iterator[str]:
         return iter(())
 
+    def lagging_due_link_ids(self, now_ms: int) -> Iterator[str]:
+        return iter(())
+
+    def installation(self, new_id: str) -> str:
+        return "installation"
+
     def lagging_due_order_ids(self, now_ms: int) -> Iterator[str]:
         return iter(self._ask("due", now_ms))
 
@@ -242,8 +248,12 @@ class _StripePort(_Port):
     def intent(self, intent_id: str) -> Any:
         return self._ask("intent", intent_id)
 
-    def capture(self, intent_id: str, amount: int, key: str) -> None:
-        self._ask("capture", intent_id, amount, key)
+    def capture(self, intent_id: str, amount: int, *notes_and_key: Any) -> None:
+        # The key is last; what is noted beside a charge changes nothing here.
+        self._ask("capture", intent_id, amount, notes_and_key[-1])
+
+    def note_pulses(self, intent_id: str, *notes: Any) -> None:
+        pass
 
     def cancel(self, intent_id: str, key: str) -> None:
         self._ask("cancel", intent_id, 0, key)

@@ -23,7 +23,16 @@ from kiosk.core.events import (
     Receipt,
 )
 from tests.exhaustive import cabinet as cabinets
-from tests.exhaustive.cabinet import MACHINE, Acknowledged, Cabinet, Coin, Outcome, Sent, Written
+from tests.exhaustive.cabinet import (
+    MACHINE,
+    Acknowledged,
+    Cabinet,
+    Coin,
+    Outcome,
+    Reconnected,
+    Sent,
+    Written,
+)
 from tests.exhaustive.cloud import (
     MOMENTS,
     SWEEP,
@@ -308,6 +317,8 @@ class Model:
                         if entry.order_id:
                             coins = draft.coins[self._index[entry.order_id]].bit_count()
                             check_entry(entry, coins)
+                case Reconnected():
+                    draft.hints = [(queued + got, 0) for queued, got in draft.hints]
                 case Sent(call):
                     if not isinstance(call, LinkCall):
                         number = self._calls.number(call)
