@@ -30,11 +30,11 @@ $(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2) >$(1)/pi
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check bench gallery movie sounds sim format sam pins clean
+.PHONY: help demo test test-all check bench gallery movie sounds sim exhaustive format sam pins clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | \
-		while IFS='|' read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
+		while IFS='|' read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
 
 demo: $(VENV)/.ready ## the whole loop on this machine; ARGS="--once --shots out" plays by itself
 	@$(BIN)/python -m demo $(ARGS)
@@ -68,6 +68,9 @@ RUNS ?= 300
 CABINETS ?= 2
 sim: $(VENV)/.ready ## the simulated arcade with all faults on; SEED= RUNS= CABINETS=
 	@$(BIN)/python -m tests.simulation --seed $(SEED) --runs $(RUNS) --cabinets $(CABINETS) $(ARGS)
+
+exhaustive: $(VENV)/.ready ## all interleavings of one cabinet and each fault, five minutes of them
+	@$(BIN)/python -m tests.exhaustive $(ARGS)
 
 format: $(VENV)/.ready ## puts the code into its form
 	@$(BIN)/ruff format .
