@@ -66,8 +66,9 @@ sounds: $(VENV)/.ready ## makes the sounds in assets/sounds anew
 SEED ?= 0
 RUNS ?= 300
 CABINETS ?= 2
-sim: $(VENV)/.ready ## the simulated arcade with all faults on; SEED= RUNS= CABINETS=
-	@$(BIN)/python -m tests.simulation --seed $(SEED) --runs $(RUNS) --cabinets $(CABINETS) $(ARGS)
+sim: $(VENV)/.ready ## the simulated arcade with all faults on; SEED= RUNS= CABINETS=, or CENTURY=1
+	@$(BIN)/python -m tests.simulation --seed $(SEED) --runs $(RUNS) --cabinets $(CABINETS) \
+		$(if $(CENTURY),--century) $(ARGS)
 
 format: $(VENV)/.ready ## puts the code into its form
 	@$(BIN)/ruff format .

@@ -175,7 +175,9 @@ class Cabinet:
         self.tick_at = float("inf")
         self.note(f"starts in boot {self.boots}")
         self.journal = _Journal(self)
-        self.rules = rules = Rules(self.machine_id, pulses_per_credit=self.each, version="simulated")
+        self.rules = rules = Rules(
+            self.machine_id, pulses_per_credit=self.each, version="simulated"
+        )
         engine = Engine(
             Inbox(),
             rules,
@@ -235,11 +237,12 @@ class Cabinet:
         """A player pulls the plug as the last coin but one of theirs has dropped."""
         assert self.engine is not None
         pulse = self.engine.state.relay.pulsing
-        order = pulse and self.engine.state.order_book.unfinished.get(pulse.order_id)
-        if order and order.begun == order.last - 1:
-            if self.world.faults.strike("plug pulled at the best moment"):
-                self.note("a player pulls the plug")
-                raise PlugPulled
+        assert pulse is not None
+        order = self.engine.state.order_book.unfinished.get(pulse.order_id)
+        best = order is not None and order.begun == order.last - 1
+        if best and self.world.faults.strike("plug pulled at the best moment"):
+            self.note("a player pulls the plug")
+            raise PlugPulled
 
     def cable_is_pulled(self, entries: Sequence[Entry]) -> None:
         """A player pulls the network's cable as the claim, or the settle, is about to be sent."""

@@ -243,9 +243,7 @@ class CloudSide:
         """A Lambda that is free; there is always another one, and one that was frozen right after
         its last answer may be thawed minutes later."""
         if not self._free:
-            self._free.append(
-                Cloud(self.ledger, self.stripe, self, self._settings, self.clock)
-            )
+            self._free.append(Cloud(self.ledger, self.stripe, self, self._settings, self.clock))
         thawed = len(self._free) > 1 and self.world.faults.strike("frozen Lambda thawed")
         cloud = self._free.pop(0 if thawed else -1)
         before = self._spent, self._limit

@@ -314,7 +314,7 @@ def _the_books_agree(
         invariants.hold(
             "reconcile takes back nothing that was earned",
             charged + order.refunded >= before,
-            f"{name}: {before} was earned and charged before the ledger was restored, now {charged}",
+            f"{name}: {before} was earned and charged before the restore, now {charged}",
         )
         return  # what was reported before is in the journal and at Stripe only
     if forgiven := _forgiven(cabinet, order.order_id):

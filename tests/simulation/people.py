@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from cloud.adapters.stripe_gateway import StripeRefused, StripeUnavailable
 from cloud.cli import admin
 from cloud.cli.admin import AdminError
 from cloud.core import cabinets as cabinet_rules
@@ -16,7 +17,6 @@ from cloud.core.stamps import Stamp
 from cloud.services import cabinet_tokens
 from cloud.services.clock import Clock
 from cloud.stores.base import LedgerUnavailable
-from cloud.adapters.stripe_gateway import StripeRefused, StripeUnavailable
 from tests.simulation.cabinetside import Cabinet
 from tests.simulation.cloudside import CloudSide
 from tests.simulation.invariants import Invariants, earned
@@ -359,7 +359,9 @@ class Thief:
 Act = Callable[[Cabinet], None]
 
 
-def acts(operator: Operator, stranger: Stranger, thief: Thief, rng: random.Random) -> dict[str, Act]:
+def acts(
+    operator: Operator, stranger: Stranger, thief: Thief, rng: random.Random
+) -> dict[str, Act]:
     """What people do now and then, by the name of its rate."""
     return {
         "operator raises the price": operator.raise_price,

@@ -77,7 +77,11 @@ class SimulatedStripe(FakeStripe):
 
     def intent(self, intent_id: str) -> Intent:
         self._known(intent_id)
-        return super().intent(intent_id)
+        found = super().intent(intent_id)
+        if not found.over:
+            return found
+        # Stripe counts what a capture left of the hold, and all of a cancelled one, as refunded.
+        return replace(found, refunded=found.refunded + found.amount - found.received)
 
     def session_of(self, intent_id: str) -> str:
         return super().session_of(intent_id) if self.ours(intent_id) else ""
