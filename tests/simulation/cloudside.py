@@ -23,7 +23,7 @@ from cloud.stores.base import Item, Ledger, LedgerUnavailable, Replaceable, Writ
 from cloud.stores.sqlite import SqliteLedger
 from cloud.wiring import Cloud
 from tests.fakes.ledgers import LaggingLedger
-from tests.simulation.stripeside import SimulatedStripe
+from tests.simulation.stripeside import Nonsense, SimulatedStripe
 from tests.simulation.world import PowerCut, World
 
 SECRET = "whsec_simulated"
@@ -270,8 +270,8 @@ class CloudSide:
                 cloud.sweep()
         except (PowerCut, LedgerUnavailable):
             self.world.note("cloud: the sweep died")
-        except TypeError as error:
-            self.world.note(f"cloud: the sweep ended with {error}")
+        except Nonsense as error:
+            self.world.note(f"cloud: the sweep ended at {error}")
 
     def reconcile(self) -> list[Finding]:
         """What an operator would be told of all days."""

@@ -20,7 +20,8 @@ from cloud.stores.base import LedgerUnavailable
 from tests.simulation.cabinetside import Cabinet
 from tests.simulation.cloudside import CloudSide
 from tests.simulation.invariants import Invariants, earned
-from tests.simulation.world import PowerCut, World
+from tests.simulation.stripeside import Nonsense
+from tests.simulation.world import PowerCut, World, void
 
 MINUTE = 60.0
 SURROGATE = "\ud800"
@@ -53,7 +54,9 @@ class Operator:
                     desk = admin.Admin(cloud, self.cloud.settings, {}, None)
                     getattr(desk, args.command.replace("-", "_"))(args)
                 break
-            except (AdminError, PowerCut, LedgerUnavailable, StripeRefused, StripeUnavailable):
+            except (AdminError, LedgerUnavailable, StripeRefused, StripeUnavailable):
+                continue
+            except (PowerCut, Nonsense):
                 continue
         return printed.getvalue()
 
@@ -363,6 +366,11 @@ def acts(
     operator: Operator, stranger: Stranger, thief: Thief, rng: random.Random
 ) -> dict[str, Act]:
     """What people do now and then, by the name of its rate."""
+
+    def write_and_read(cabinet: Cabinet) -> None:
+        thief.write_nastily(cabinet)
+        thief.world.at(10.0, lambda: void(operator.read_problems()), in_cloud=True)
+
     return {
         "operator raises the price": operator.raise_price,
         "operator types 5=60": operator.mistype,
@@ -382,6 +390,6 @@ def acts(
         "event of three days ago": stranger.old_event,
         "retained message": stranger.retained_message,
         "thief with a token": thief.act,
-        "thief writes nasty words": thief.write_nastily,
+        "thief writes nasty words": write_and_read,
         "thrown off by its id": lambda cabinet: cabinet.throw_off(rng.randint(1, 12)),
     }

@@ -461,10 +461,6 @@ def _branch(state: OrderState, pulsed: int, pulses: int, given_away: int) -> str
     return "settled in part" if pulsed else "settled with nothing"
 
 
-def void(_value: object) -> None:
-    """Drops a value where a function must return none."""
-
-
 def shrink(
     seed: int,
     cabinets: int,

@@ -11,6 +11,10 @@ from cloud.core.payments import Completed, Intent, Payment
 from tests.fakes.stripe import FakeStripe
 
 
+class Nonsense(TypeError):
+    """Stripe's answer has a form that nobody expects."""
+
+
 @dataclass
 class SimulatedStripe(FakeStripe):
     """The payment provider in memory, whose objects belong to one of several accounts.
@@ -105,7 +109,7 @@ class SimulatedStripe(FakeStripe):
 
     def _known(self, object_id: str) -> None:
         if object_id in self.nonsense:
-            raise TypeError("Stripe's answer has a form that nobody expects")
+            raise Nonsense(object_id)
         if not self.ours(object_id):
             raise StripeRefused(f"No such object: {object_id}", "resource_missing", 404)
 

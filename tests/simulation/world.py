@@ -10,6 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 
+def void(_value: object) -> None:
+    """Drops a value where a function must return none."""
+
+
 class PowerCut(BaseException):
     """A machine stops here. Not an ``Exception``: no handler may go on after it."""
 
