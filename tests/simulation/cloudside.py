@@ -68,6 +68,7 @@ class FailingLedger(LaggingLedger):
     def add(self, cabinet: Cabinet) -> None:
         """Stores a cabinet, without failures."""
         self.inner.insert(cabinet)
+        self._index.insert(cabinet)
 
     def insert(self, item: Item) -> WriteResult:
         self._before()
