@@ -66,8 +66,9 @@ sounds: $(VENV)/.ready ## makes the sounds in assets/sounds anew
 SEED ?= 0
 RUNS ?= 300
 CABINETS ?= 2
-sim: $(VENV)/.ready ## the simulated arcade with all faults on; SEED= RUNS= CABINETS=
-	@$(BIN)/python -m tests.simulation --seed $(SEED) --runs $(RUNS) --cabinets $(CABINETS) $(ARGS)
+sim: $(VENV)/.ready ## the simulated arcade with all faults on; SEED= RUNS= CABINETS=, or CENTURY=1
+	@$(BIN)/python -m tests.simulation --seed $(SEED) --runs $(RUNS) --cabinets $(CABINETS) \
+		$(if $(CENTURY),--century) $(ARGS)
 
 exhaustive: $(VENV)/.ready ## all interleavings of one cabinet and each fault, five minutes of them
 	@$(BIN)/python -m tests.exhaustive $(ARGS)

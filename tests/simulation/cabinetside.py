@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from kiosk.core.cabinet.rules import Rules
-from kiosk.core.effects import Call, ClaimCall
-from kiosk.core.entries import Entry
+from kiosk.core.effects import Call, ClaimCall, HeartbeatCall
+from kiosk.core.entries import Entry, Kind
 from kiosk.core.events import (
     Answered,
     BrokerDown,
     BrokerUp,
     Event,
-    MessageArrived,
     NotAnswered,
     Receipt,
     Tick,
@@ -25,60 +24,15 @@ from kiosk.engine import Engine, Inbox
 from kiosk.errors import KioskError
 from kiosk.hardware import RelayError
 from kiosk.journal.store import Journal
+from tests.simulation.brokerside import SimulatedBroker
 from tests.simulation.cloudside import EPOCH, CloudSide
 from tests.simulation.world import PowerCut, World
 
 TIMEOUT = 5.0
 
 
-class SimulatedBroker:
-    """Keeps a queue for each cabinet's session; may lose, double, delay and forget."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.cabinets: dict[str, Cabinet] = {}
-        self.queues: dict[str, dict[int, tuple[str, bytes]]] = {}
-        self.count = 0
-        self.on_ack: Callable[[Cabinet, str], None] = lambda _cabinet, _order_id: None
-
-    def accept(self, topic: str, payload: bytes) -> None:
-        """Takes a message for a cabinet."""
-        machine_id = topic.split("/")[2]
-        faults = self.world.faults
-        if faults.strike("message lost"):
-            return
-        for _ in range(2 if faults.strike("message twice") else 1):
-            self.count += 1
-            self.queues.setdefault(machine_id, {})[self.count] = (topic, payload)
-            delay = 0.02
-            if faults.strike("message late"):
-                delay += faults.size("message late", 0.1, 7200.0)
-            self._send(machine_id, self.count, delay)
-
-    def connected(self, machine_id: str) -> None:
-        """A cabinet is back: what it did not acknowledge comes again."""
-        if self.world.faults.strike("broker forgets a session"):
-            self.queues[machine_id] = {}
-        for mid in self.queues.get(machine_id, {}):
-            self._send(machine_id, mid, 0.05)
-
-    def acknowledged(self, machine_id: str, mid: int) -> None:
-        """The cabinet has it."""
-        message = self.queues.get(machine_id, {}).pop(mid, None)
-        if message and message[0].endswith("/coinpulse"):
-            self.on_ack(self.cabinets[machine_id], json.loads(message[1])["orderId"])
-
-    def _send(self, machine_id: str, mid: int, delay: float) -> None:
-        cabinet = self.cabinets[machine_id]
-        connection = cabinet.connection
-
-        def arrive() -> None:
-            message = self.queues.get(machine_id, {}).get(mid)
-            if message and cabinet.online and cabinet.connection == connection:
-                receipt = Receipt(mid, 1, connection)
-                cabinet.feed(MessageArrived(message[0], message[1], receipt))
-
-        self.world.at(delay, arrive)
+class PlugPulled(PowerCut):
+    """A player has pulled the plug, and puts it back when it suits them."""
 
 
 class _Relay:
@@ -95,10 +49,12 @@ class _Relay:
     def close(self) -> None:
         if self._cabinet.world.faults.strike("relay fails"):
             self._cabinet.failures += 1
+            self._cabinet.part_failed_at = self._cabinet.world.now
             raise RelayError("the relay is stuck")
         self._cabinet.dies("power cut before a pulse")
         self._cabinet.closed = True
         self._cabinet.coin()
+        self._cabinet.plug_is_pulled()
 
     def shut_down(self) -> None:
         self.open()
@@ -112,20 +68,32 @@ class _Journal:
         self._inner = Journal(cabinet.path, cabinet.clocks)
 
     def open(self) -> Sequence[Entry]:
-        if self._cabinet.world.faults.strike("journal cannot be opened"):
+        cabinet = self._cabinet
+        broken = cabinet.world.faults.strike("journal cannot be opened")
+        if broken or cabinet.world.now < cabinet.disk_full_until:
+            cabinet.part_failed_at = cabinet.world.now
             raise KioskError("the journal cannot be opened")
         return self._inner.open()
 
     def append(self, *entries: Entry) -> None:
         self._cabinet.dies("power cut before a line")
-        if self._cabinet.world.faults.strike("disk full"):
-            self._cabinet.failures += 1
+        cabinet = self._cabinet
+        faults = cabinet.world.faults
+        if faults.strike("disk stays full"):
+            size = faults.size("disk stays full", 60.0, 7200.0)
+            cabinet.disk_full_until = cabinet.world.now + size
+        if faults.strike("disk full") or cabinet.world.now < cabinet.disk_full_until:
+            cabinet.failures += 1
+            cabinet.part_failed_at = cabinet.world.now
+            # As SQLite's own failure does: nothing more until it was opened again.
+            self._inner.close()
             raise KioskError("the disk is full")
         self._inner.append(*entries)
-        self._cabinet.lines += entries
         for entry in entries:
-            self._cabinet.on_line(self._cabinet, entry)
-            self._cabinet.note(f"writes {entry.kind.value} {entry.order_id} {entry.number}")
+            cabinet.wrote(entry)
+            cabinet.on_line(cabinet, entry)
+            cabinet.note(f"writes {entry.kind.value} {entry.order_id} {entry.number}")
+        cabinet.cable_is_pulled(entries)
         self._cabinet.dies("power cut after a line")
 
     def archive(self) -> None:
@@ -152,6 +120,7 @@ class Cabinet:
         rng: random.Random,
         on_coin: Callable[[Cabinet, str, int], None],
         on_line: Callable[[Cabinet, Entry], None],
+        on_answer: Callable[[Cabinet, Call, int, Mapping[str, object]], None],
     ) -> None:
         self.world = world
         self.cloud = cloud
@@ -160,12 +129,16 @@ class Cabinet:
         self.path = folder / f"{machine_id}.db"
         self.token = cloud.add_cabinet(machine_id)
         self.rng = rng
+        self.rules = Rules(machine_id)
         self.each = 2 if rng.random() < 0.3 else 1  # pulses that its game wants for a credit
         self.on_coin = on_coin
         self.on_line = on_line
+        self.on_answer = on_answer
         self.engine: Engine | None = None
         self.journal: _Journal | None = None
         self.lines: list[Entry] = []
+        self.lines_of: dict[str, list[Entry]] = {}
+        self.begun: set[tuple[str, int]] = set()
         self.closed = False
         self.online = False
         self.connection = 0
@@ -175,6 +148,16 @@ class Cabinet:
         self.lost: set[str] = set()
         self.cuts = 0
         self.failures = 0
+        self.disk_full_until = 0.0
+        self.part_failed_at = -60.0
+        self.offline_since = 0.0
+        self.payment_at = -3600.0  # when something last happened that "paying" may be shown for
+        self.coin_at = -3600.0
+        self.screen = ""
+        self.screen_since = 0.0
+        self.removed = False
+        self.removed_at = -3600.0
+        self.heard_at = 0.0
         self.boot_at = 0.0
         self.ahead = 0.0
         self.busy_until = 0.0
@@ -195,7 +178,9 @@ class Cabinet:
         self.tick_at = float("inf")
         self.note(f"starts in boot {self.boots}")
         self.journal = _Journal(self)
-        rules = Rules(self.machine_id, pulses_per_credit=self.each, version="simulated")
+        self.rules = rules = Rules(
+            self.machine_id, pulses_per_credit=self.each, version="simulated"
+        )
         engine = Engine(
             Inbox(),
             rules,
@@ -207,16 +192,19 @@ class Cabinet:
             clock=self,
             new_id=self.new_id,
             jitter=self.rng.random,
+            on_view_change=self.view_changed,
         )
         self.engine = engine
         self._guarded(engine.begin)
         self._connect_in(1.0)
 
-    def die(self) -> None:
+    def die(self, plug: bool = False) -> None:
         """The kiosk is gone, and mostly the machine's power with it, and what the game knew."""
         self.cuts += 1
-        only_process = self.world.faults.strike("only the process dies")
+        only_process = not plug and self.world.faults.strike("only the process dies")
         self.note("dies" if only_process else "loses power")
+        if self.online:
+            self.offline_since = self.world.now
         if self.journal:
             self.journal.close()
         self.engine = None
@@ -227,9 +215,13 @@ class Cabinet:
             self.world.at(3.0, self.start)
             return
         self.kept.clear()
-        if self.world.faults.strike("journal lost"):
-            self.lose_journal()
-        off = self.world.faults.size("off", 5.0, 4 * 3600.0)
+        if plug:
+            # Straight back, or when the resume window is over.
+            off = self.rng.choice((3.0, 400.0))
+        else:
+            if self.world.faults.strike("journal lost"):
+                self.lose_journal()
+            off = self.world.faults.size("off", 5.0, 4 * 3600.0)
         self.world.at(off, self.boot)
 
     def lose_journal(self) -> None:
@@ -244,6 +236,63 @@ class Cabinet:
         if self.engine is not None and self.world.faults.strike(kind):
             raise PowerCut
 
+    def plug_is_pulled(self) -> None:
+        """A player pulls the plug as the last coin but one of theirs has dropped."""
+        assert self.engine is not None
+        pulse = self.engine.state.relay.pulsing
+        assert pulse is not None
+        order = self.engine.state.order_book.unfinished.get(pulse.order_id)
+        best = order is not None and order.begun == order.last - 1
+        if best and self.world.faults.strike("plug pulled at the best moment"):
+            self.note("a player pulls the plug")
+            raise PlugPulled
+
+    def cable_is_pulled(self, entries: Sequence[Entry]) -> None:
+        """A player pulls the network's cable as the claim, or the settle, is about to be sent."""
+        if not any(e.kind in (Kind.CLAIM, Kind.CLAIMED, Kind.SETTLE) for e in entries):
+            return
+        faults = self.world.faults
+        if self.online and faults.strike("cable pulled at the best moment"):
+            seconds = faults.size("cable pulled at the best moment", 5.0, 1200.0)
+            self.world.at(0.0, lambda: self.cut_off(seconds))
+
+    def throw_off(self, times: int) -> None:
+        """Another client with this cabinet's id connects, again and again."""
+        if self.online:
+            self.broker.taken_over(self.machine_id)
+            self.cut_off(1.0)
+        if times > 1:
+            self.world.at(1.6, lambda: self.throw_off(times - 1))
+
+    def reconnect(self) -> None:
+        """The broker's connection is made anew, as the kiosk itself wants."""
+        self.note("connects to the broker anew")
+        # A connection that is on its way already is as good as a new one.
+        if self.online:
+            self.online = False
+            self.offline_since = self.world.now
+            self._connect_in(0.2)
+
+    def wrote(self, entry: Entry) -> None:
+        """The journal has an entry."""
+        self.lines.append(entry)
+        self.lines_of.setdefault(entry.order_id, []).append(entry)
+        if entry.kind is Kind.PULSE_BEGINS:
+            self.begun.add((entry.order_id, entry.number))
+
+    @property
+    def can_sell(self) -> bool:
+        """Whether its own rules say that a player may be asked for money."""
+        return self.engine is not None and self.engine.state.can_sell(self.rules)
+
+    def view_changed(self) -> None:
+        """The screen shows something else."""
+        if self.engine is None:
+            return
+        screen = self.engine.view.screen.name
+        if screen != self.screen:
+            self.screen, self.screen_since = screen, self.world.now
+
     def coin(self) -> None:
         """The contact closed: the game counts a coin for the order that is being pulsed."""
         assert self.engine is not None
@@ -251,6 +300,7 @@ class Cabinet:
         assert pulse is not None, "the relay closed for no order"
         self.note(f"COIN {pulse.order_id} {pulse.number}")
         self.kept[pulse.order_id] += 1
+        self.coin_at = self.world.now
         self.on_coin(self, pulse.order_id, pulse.number)
 
     def feed(self, event: Event) -> None:
@@ -273,6 +323,7 @@ class Cabinet:
         """The network goes away for a while."""
         if self.online:
             self.online = False
+            self.offline_since = self.world.now
             self.feed(BrokerDown("no route to the broker"))
         self._connect_in(seconds)
 
@@ -286,9 +337,9 @@ class Cabinet:
     def _guarded(self, what: Callable[[], None]) -> None:
         try:
             what()
-        except PowerCut:
+        except PowerCut as cut:
             self.ahead = 0.0
-            self.die()
+            self.die(plug=isinstance(cut, PlugPulled))
             return
         self.busy_until = self.world.now + self.ahead
         self.ahead = 0.0
@@ -309,7 +360,7 @@ class Cabinet:
                 self.tick_at = float("inf")
                 self.feed(Tick())
 
-        self.world.at(at - self.world.now, tick)
+        self.world.at(at - self.world.now, tick, idle=True)
 
     def _connect_in(self, seconds: float) -> None:
         life = self.life
@@ -320,7 +371,7 @@ class Cabinet:
             if self.life == life and self.connection == connection:
                 self.online = True
                 self.feed(BrokerUp())
-                self.broker.connected(self.machine_id)
+                self.broker.connected(self.machine_id, self.world.now - self.offline_since)
 
         self.world.at(seconds, connect)
 
@@ -347,37 +398,36 @@ class Cabinet:
     def announce(self, status: str) -> None:
         self.note(f"is {status}")
 
-    def reconnect(self) -> None:
-        self.note("connects to the broker anew")
-        # A connection that is on its way already is as good as a new one.
-        if self.online:
-            self.online = False
-            self._connect_in(0.05)
-
     def send(self, call: Call) -> None:
         life = self.life
         faults = self.world.faults
         self.dies("power cut before a call")
+        idle = isinstance(call, HeartbeatCall)  # comes again and again: nobody waits for it
 
         def answer(event: Event, delay: float) -> None:
             def arrive() -> None:
                 if self.life == life:
                     self.feed(event)
 
-            self.world.at(delay, arrive)
+            self.world.at(delay, arrive, idle=idle)
 
         def arrive() -> None:
+            if idle:
+                self.heard_at = self.world.now
             result = self.cloud.http(
                 "POST",
                 call.path,
                 json.dumps(dict(call.body)).encode(),
                 {"authorization": f"Bearer {self.token}"},
             )
-            self.note(f"{call.name} → {result[0] if result else 'no answer'}")
-            if result is None or faults.strike("answer lost"):
+            self.note(f"{call.name} → {result.status if result else 'no answer'}")
+            if result is None or result.took > TIMEOUT or faults.strike("answer lost"):
                 answer(NotAnswered(call, "the cloud does not answer"), TIMEOUT)
+            elif result.body is None:
+                answer(NotAnswered(call, f"HTTP {result.status} without JSON"), 0.03)
             else:
-                answer(Answered(call, result[0], result[1]), 0.03)
+                self.on_answer(self, call, result.status, result.body)
+                answer(Answered(call, result.status, result.body), 0.03 + result.took)
 
         if not self.online or faults.strike("request lost"):
             answer(NotAnswered(call, "no route to the cloud"), TIMEOUT)
@@ -390,6 +440,6 @@ class Cabinet:
             if order:
                 delay = max(delay, order.deadline_ms / 1000 - EPOCH - self.world.now - 0.05)
                 self.world.at(delay + 0.01, self.cloud.sweep_now, in_cloud=True)
-        self.world.at(delay, arrive, in_cloud=True)
+        self.world.at(delay, arrive, in_cloud=True, idle=idle)
         if faults.strike("request twice"):
-            self.world.at(delay + 0.2, arrive, in_cloud=True)
+            self.world.at(delay + 0.2, arrive, in_cloud=True, idle=idle)

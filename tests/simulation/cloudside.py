@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,11 +23,36 @@ from cloud.stores.base import Item, Ledger, LedgerUnavailable, Replaceable, Writ
 from cloud.stores.sqlite import SqliteLedger
 from cloud.wiring import Cloud
 from tests.fakes.ledgers import LaggingLedger
-from tests.fakes.stripe import FakeStripe
+from tests.simulation.stripeside import Nonsense, SimulatedStripe
 from tests.simulation.world import PowerCut, World
 
 SECRET = "whsec_simulated"
 EPOCH = 1_800_000_000.0
+HANG_S = 2 * (3.05 + 8.0)  # what one question costs while Stripe hangs: two tries
+CALL_LIMIT_S = 29.0  # Lambda ends a call then, and a sweep:
+SWEEP_LIMIT_S = 55.0
+DAY = 86_400.0
+
+# What API Gateway answers by itself, without asking the cloud.
+GATEWAY_ANSWERS: tuple[tuple[int, dict[str, Any] | None], ...] = (
+    (404, {"message": "Not Found"}),
+    (400, {"message": "Bad Request"}),
+    (403, {"message": "Forbidden"}),
+    (408, {"message": "Request Timeout"}),
+    (413, {"message": "Request Too Long"}),
+    (429, {"message": "Too Many Requests"}),
+    (502, {"message": "Internal Server Error"}),
+    (503, None),  # a page of HTML
+)
+
+
+@dataclass(frozen=True)
+class HttpAnswer:
+    """An answer on its way: its status, its JSON (``None`` is HTML), and how long it took."""
+
+    status: int
+    body: dict[str, Any] | None
+    took: float = 0.0
 
 
 class FailingLedger(LaggingLedger):
@@ -37,10 +63,12 @@ class FailingLedger(LaggingLedger):
         super().__init__(SqliteLedger(Path(":memory:")), SqliteLedger(Path(":memory:")))
         self._world = world
         self._is_behind = False
+        self._backup: tuple[bytes, bytes] | None = None
 
     def add(self, cabinet: Cabinet) -> None:
         """Stores a cabinet, without failures."""
         self.inner.insert(cabinet)
+        self._index.insert(cabinet)
 
     def insert(self, item: Item) -> WriteResult:
         self._before()
@@ -72,6 +100,20 @@ class FailingLedger(LaggingLedger):
         self._is_behind = False
         super().catch_up()
 
+    def back_up(self) -> None:
+        """Keeps a copy of everything."""
+        self.catch_up()
+        self._backup = _dump(self.inner), _dump(self._index)
+
+    def restore(self) -> bool:
+        """What was written since the last backup is lost; returns whether there was one."""
+        if self._backup is None:
+            return False
+        self.catch_up()
+        _load(self.inner, self._backup[0])
+        _load(self._index, self._backup[1])
+        return True
+
     def _before(self) -> None:
         faults = self._world.faults
         if faults.strike("two Lambdas at once"):
@@ -86,11 +128,24 @@ class FailingLedger(LaggingLedger):
             raise PowerCut
 
 
+def _dump(ledger: Ledger) -> bytes:
+    assert isinstance(ledger, SqliteLedger)
+    return ledger._db.serialize()
+
+
+def _load(ledger: Ledger, content: bytes) -> None:
+    assert isinstance(ledger, SqliteLedger)
+    ledger._db.deserialize(content)
+
+
 class Broker(Protocol):
     """What the cloud needs of the simulated broker."""
 
     def accept(self, topic: str, payload: bytes) -> None:
         """Takes a message."""
+
+    def retain(self, topic: str, payload: bytes) -> None:
+        """Takes a message for all connections to come, too."""
 
 
 class CloudSide:
@@ -100,7 +155,7 @@ class CloudSide:
         self.world = world
         self.broker = broker
         self.ledger = FailingLedger(world)
-        self.stripe = FakeStripe(trouble=self._trouble)
+        self.stripe = SimulatedStripe(trouble=self._trouble, clock=self._true_time)
         self._settings = Settings(
             ledger="sqlite:///",
             stripe_key="sk_test_simulated",
@@ -109,18 +164,73 @@ class CloudSide:
             public_url="https://simulated",
             times=Times(),
         )
-        self._lambdas: list[Cloud] = []
-        self._at_work = 0
+        self._free: list[Cloud] = []
+        self._spent = 0.0
+        self._limit = CALL_LIMIT_S
+        self._hangs_until = 0.0
         self.events = 0
         self.every = 60.0
-        world.at(self.every, self.sweep, in_cloud=True)
+        self.restored_at = -DAY
+        self.lost: dict[str, int] = {}  # what they were charged when the ledger was restored
+        self.cancelled_at: dict[str, float] = {}
+        self.moved_account_at = -DAY
+        self.public_url_changed_at = -DAY
+        self.old_accounts: set[str] = set()
+        world.at(self.every, self.sweep, in_cloud=True, idle=True)
+
+    @property
+    def public_url(self) -> str:
+        """Where phones reach the API now."""
+        return self._settings.public_url
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of now."""
+        return self._settings
+
+    def set_public_url(self, url: str) -> None:
+        """Deploys the cloud with another address: no Lambda of before goes on."""
+        self._settings = replace(self._settings, public_url=url)
+        self._free.clear()
+        self.public_url_changed_at = self.world.now
+
+    def change_stripe_account(self) -> None:
+        """Deploys the cloud with the key of another account, as from test to live mode."""
+        self.old_accounts |= set(self.stripe.payments)
+        self.stripe.change_account()
+        self._free.clear()
+        self.moved_account_at = self.world.now
+
+    def restore_ledger(self) -> bool:
+        """Puts the last backup in the ledger's place."""
+        before = {o.order_id: o for o in self.ledger.lagging_orders()}
+        if not self.ledger.restore():
+            return False
+        self.restored_at = self.world.now
+        for order_id, order in before.items():
+            if self.ledger.order(order_id) != order:
+                self.lost[order_id] = self.stripe.charged(order_id)
+        return True
+
+    def hang(self, seconds: float) -> None:
+        """Stripe takes questions and answers none for a while."""
+        self._hangs_until = self.world.now + seconds
+        self.world.note(f"Stripe: hangs for {seconds:.0f} s")
+
+    def heal(self) -> None:
+        """Stripe is well again."""
+        self._hangs_until = 0.0
+        self.stripe.nonsense.clear()
+
+    def _true_time(self) -> float:
+        return EPOCH + self.world.now + self._spent
 
     def clock(self) -> float:
         """The cloud's clock; each Lambda's is a little off."""
         skew = 0.0
         if self.world.faults.strike("clock off"):
             skew = self.world.faults.size("clock off", 0.1, 3.0)
-        return EPOCH + self.world.now + skew
+        return self._true_time() + skew
 
     def add_cabinet(self, machine_id: str) -> str:
         """Adds a cabinet; returns its token."""
@@ -130,19 +240,24 @@ class CloudSide:
         return token
 
     @contextmanager
-    def _lambda(self) -> Iterator[Cloud]:
-        """A Lambda that is free; there is always another one."""
-        if self._at_work == len(self._lambdas):
-            self._lambdas.append(Cloud(self.ledger, self.stripe, self, self._settings, self.clock))
-        self._at_work += 1
+    def lambda_(self, limit: float = CALL_LIMIT_S) -> Iterator[Cloud]:
+        """A Lambda that is free; there is always another one, and one that was frozen right after
+        its last answer may be thawed minutes later."""
+        if not self._free:
+            self._free.append(Cloud(self.ledger, self.stripe, self, self._settings, self.clock))
+        thawed = len(self._free) > 1 and self.world.faults.strike("frozen Lambda thawed")
+        cloud = self._free.pop(0 if thawed else -1)
+        before = self._spent, self._limit
+        self._spent, self._limit = 0.0, limit
         try:
-            yield self._lambdas[self._at_work - 1]
+            yield cloud
         finally:
-            self._at_work -= 1
+            self._spent, self._limit = before
+            self._free.append(cloud)
 
     def sweep(self) -> None:
         """The schedule; sometimes two at once, sometimes not at all."""
-        self.world.at(self.every, self.sweep, in_cloud=True)
+        self.world.at(self.every, self.sweep, in_cloud=True, idle=True)
         if self.world.faults.strike("sweep left out"):
             return
         if self.world.faults.strike("two sweeps at once"):
@@ -152,20 +267,28 @@ class CloudSide:
     def sweep_now(self) -> None:
         """One sweep by another Lambda."""
         try:
-            with self._lambda() as cloud:
+            with self.lambda_(SWEEP_LIMIT_S) as cloud:
                 cloud.sweep()
         except (PowerCut, LedgerUnavailable):
             self.world.note("cloud: the sweep died")
+        except Nonsense as error:
+            self.world.note(f"cloud: the sweep ended at {error}")
 
     def reconcile(self) -> list[Finding]:
         """What an operator would be told of all days."""
-        with self._lambda() as cloud:
+        with self.lambda_() as cloud:
             return cloud.reconciliation.compare(0.0)
 
     def http(
         self, method: str, path: str, body: bytes, headers: dict[str, str]
-    ) -> tuple[int, dict[str, Any]] | None:
+    ) -> HttpAnswer | None:
         """One call; ``None`` if the Lambda died on the way."""
+        faults = self.world.faults
+        if faults.strike("gateway answers by itself"):
+            number = int(faults.size("gateway answers by itself", 1.0, len(GATEWAY_ANSWERS) + 0.99))
+            status, answer = GATEWAY_ANSWERS[number - 1]
+            self.world.note(f"gateway: answers {path} with {status} by itself")
+            return HttpAnswer(status, answer)
         event = {
             "version": "2.0",
             "routeKey": f"{method} {path}",
@@ -178,12 +301,13 @@ class CloudSide:
             "isBase64Encoded": False,
         }
         try:
-            with self._lambda() as cloud:
-                answer = cloud.api.handle(event)
+            with self.lambda_() as cloud:
+                response = cloud.api.handle(event)
+                took = self._spent
         except PowerCut:
             self.world.note(f"cloud: died in {path}")
             return None
-        return answer["statusCode"], json.loads(answer["body"])
+        return HttpAnswer(response["statusCode"], json.loads(response["body"]), took)
 
     # The publisher, for the cloud
 
@@ -200,6 +324,11 @@ class CloudSide:
     def _trouble(self, call: str, when: str) -> None:
         faults = self.world.faults
         if when == "before":
+            if self.world.now < self._hangs_until:
+                self._spent += HANG_S
+                if self._spent > self._limit:
+                    raise PowerCut  # Lambda's own limit
+                raise StripeUnavailable("Stripe does not answer (Timeout)")
             if faults.strike("two Lambdas at once"):
                 self.world.interleave()
             if faults.strike("Stripe away"):
@@ -213,6 +342,12 @@ class CloudSide:
             if faults.strike("Lambda dies after Stripe"):
                 raise PowerCut
 
+    def begin_payment(self, machine_id: str) -> None:
+        """A stranger opens the bank's page, and leaves it there."""
+        self.events += 1
+        intent = {"id": f"pi_left_{self.events}", "metadata": {"machine_id": machine_id}}
+        self.tell("payment_intent.created", intent)
+
     def pay(self, link_id: str, quantity: int, held: bool) -> str:
         """A player's card is good: the money is there, and Stripe begins to tell of it."""
         session_id = self.stripe.pay(link_id, quantity, held)
@@ -222,10 +357,14 @@ class CloudSide:
             f"{'held' if held else 'charged at once'}"
         )
         if held:
-            self.world.at(7 * 86_400.0, lambda: self._run_out(payment.intent_id))
+            self.world.at(7 * DAY, lambda: self._run_out(payment.intent_id), idle=True)
+            if self.world.faults.strike("capture declined"):
+                self.stripe.declined.add(payment.intent_id)
+        if self.world.faults.strike("Stripe answers nonsense"):
+            self.stripe.nonsense.add(payment.intent_id)
         metadata = {"metadata": {"machine_id": payment.machine_id}}
-        self._tell("payment_intent.created", {"id": payment.intent_id, **metadata})
-        self._tell(
+        self.tell("payment_intent.created", {"id": payment.intent_id, **metadata})
+        self.tell(
             "checkout.session.completed",
             {"id": session_id, "payment_link": link_id, **metadata},
         )
@@ -236,14 +375,15 @@ class CloudSide:
         if account.status == "requires_capture":
             account.status = "canceled"
 
-    def _tell(self, type_: str, subject: dict[str, Any]) -> None:
-        """Queues an event, as Stripe does: at least once, in any order, until it gets a 2xx."""
+    def tell(self, type_: str, subject: dict[str, Any], age: float = 0.0) -> None:
+        """Queues an event of ``age`` seconds ago, as Stripe does: at least once, in any order,
+        until it gets a 2xx."""
         self.events += 1
         body = json.dumps(
             {
                 "id": f"evt_{self.events}",
                 "type": type_,
-                "created": int(EPOCH + self.world.now),
+                "created": int(EPOCH + self.world.now - age),
                 "data": {"object": subject},
             }
         ).encode()
@@ -251,19 +391,26 @@ class CloudSide:
         faults = self.world.faults
         if faults.strike("webhook late"):
             delay += faults.size("webhook late", 1.0, 4 * 3600.0)
-        self.world.at(delay, lambda: self._deliver(body, 0), in_cloud=True)
+        account = self.stripe.account
+        self.world.at(delay, lambda: self._deliver(body, 0, account), in_cloud=True)
         if faults.strike("webhook twice"):
             again = delay + faults.size("webhook twice", 0.01, 3600.0)
-            self.world.at(again, lambda: self._deliver(body, 99), in_cloud=True)
+            self.world.at(again, lambda: self._deliver(body, 99, account), in_cloud=True)
 
-    def _deliver(self, body: bytes, tries: int) -> None:
+    def _deliver(self, body: bytes, tries: int, account: int) -> None:
+        if account != self.stripe.account:
+            return  # signed with the secret of the account before: refused, and given up
         faults = self.world.faults
         stamp = int(EPOCH + self.world.now)
         header = WebhookSignature.generate_signature_header(body.decode(), SECRET, stamp)
         answer = None
         if not faults.strike("webhook lost"):
             answer = self.http("POST", "/addCredit", body, {"stripe-signature": header})
+        event = json.loads(body)
+        if event["type"] == "payment_intent.canceled" and answer and answer.status == 200:
+            self.cancelled_at.setdefault(event["data"]["object"]["id"], self.world.now)
         lost = faults.strike("webhook's answer lost")
-        if (answer is None or answer[0] != 200 or lost) and tries < 30:
+        if (answer is None or answer.status != 200 or lost) and tries < 30:
             wait = min(3600.0, 5.0 * 2**tries)
-            self.world.at(wait, lambda: self._deliver(body, tries + 1), in_cloud=True)
+            again = lambda: self._deliver(body, tries + 1, account)  # noqa: E731
+            self.world.at(wait, again, in_cloud=True)

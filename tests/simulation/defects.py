@@ -11,10 +11,11 @@ import pytest
 
 from cloud.adapters.stripe_gateway import StripeUnavailable
 from cloud.core import orders
+from cloud.core.money import part
 from cloud.core.orders import Order, OrderState
 from cloud.http import api
 from cloud.http.api_gateway import Request, Response, json_response
-from cloud.services import settlement, stripe_events, sweep
+from cloud.services import refunds, settlement, stripe_events, sweep
 from cloud.stores import sqlite
 from cloud.stores.base import WriteResult
 from kiosk import engine
@@ -248,3 +249,42 @@ def _ignore_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
         return True
 
     monkeypatch.setattr(engine.Engine, "_append", careless)
+
+
+@defect("a refund made in the dashboard is not recorded")
+def _refund_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refunds.RefundsAndDisputes, "record", lambda _self, _order: False)
+
+
+@defect("a hold that somebody captured in the dashboard stays charged")
+def _capture_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settlement.Settlement, "_refund", lambda _self, _order, due, _key: due)
+
+
+@defect("pulses that the game forgot with the power are charged")
+def _charge_forgiven(monkeypatch: pytest.MonkeyPatch) -> None:
+    apply = order_book.apply
+
+    def forgetful(book: OrderBook, entry: Entry) -> OrderBook:
+        return book if entry.kind is Kind.FORGIVEN else apply(book, entry)
+
+    monkeypatch.setattr(order_book, "apply", forgetful)
+
+
+@defect("a release leaves the hold with the bank")
+def _keep_the_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    charge = settlement.Settlement._charge
+
+    def lazy(self: settlement.Settlement, order: Order, due: int) -> int:
+        return 0 if order.state is OrderState.RELEASING else charge(self, order, due)
+
+    monkeypatch.setattr(settlement.Settlement, "_charge", lazy)
+
+
+@defect("a part of the amount is rounded up")
+def _round_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    def dearer(amount: int, pulsed: int, pulses: int, currency: str) -> int:
+        exact = bool(amount * pulsed % pulses == 0)
+        return part(amount, pulsed, pulses, currency) + (not exact)
+
+    monkeypatch.setattr(orders, "part", dearer)

@@ -3,25 +3,70 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Collection
 
 from cloud.core.orders import FINISHED, Order, OrderState
 from kiosk.core.entries import Entry, Kind
 from tests.simulation.cabinetside import Cabinet
-from tests.simulation.cloudside import CloudSide
+from tests.simulation.cloudside import EPOCH, CloudSide
 
 # The resume window, and the time that a few orders in a row take to be pulsed.
 WINDOW = 300.0 + 60.0
+
+
+HOUR = 3600.0
+TOLD_S = HOUR + 600.0  # what is stuck is told within the hour, and looked at every ten minutes
 
 
 class Broken(AssertionError):
     """An invariant does not hold; the message names it and the order."""
 
 
+# Those that have a name, as they may wait for a mend (``run.AWAITS_MEND``).
+NAMES = (
+    "a payment becomes a pulse",
+    "what was given for nothing is told",
+    "a screen has a cause that exists now",
+    "what is stuck is told within the hour",
+    "reconcile takes back nothing that was earned",
+    "nobody hides the code",
+    "no old price is sold",
+    "a cancelled hold gives no plays",
+    "a contradiction is told",
+    "the operator's pages can be read",
+    "a dead cabinet's link is off",
+)
+
+
+class Invariants:
+    """The named invariants, but for those ``left_out``."""
+
+    def __init__(self, left_out: Collection[str] = ()) -> None:
+        self._left_out = left_out
+
+    def hold(self, name: str, holds: bool, text: str) -> None:
+        """Raises :class:`Broken` if ``name`` does not hold."""
+        assert name in NAMES, name
+        if not holds and name not in self._left_out:
+            raise Broken(f"{name}: {text}")
+
+
 def at_a_coin(
-    cloud: CloudSide, coins: Counter[tuple[str, int]], cabinet: Cabinet, order_id: str, number: int
+    invariants: Invariants,
+    cloud: CloudSide,
+    coins: Counter[tuple[str, int]],
+    cabinet: Cabinet,
+    order_id: str,
+    number: int,
 ) -> None:
     """Checked as the relay closes."""
-    order = cloud.ledger.order(order_id)
+    if coins[order_id, number] > 1:
+        raise Broken(f"pulse {number} of {order_id} was made twice")
+    if (order_id, number) not in cabinet.begun:
+        raise Broken(f"pulse {number} of {order_id} is not in the journal")
+    order = cloud.ledger.inner.order(order_id)
+    if order_id in cloud.lost or (order is None and order_id in cloud.stripe.payments):
+        return  # the ledger was restored from before the claim
     if order is None:
         raise Broken(f"a pulse for {order_id}, which nobody paid")
     if order.machine_id != cabinet.machine_id:
@@ -31,15 +76,15 @@ def at_a_coin(
     late = cloud.clock() - order.claimed_at_ms / 1000
     if late > WINDOW:
         raise Broken(f"a pulse for {order_id}, {late:.0f} s after it was claimed")
-    if coins[order_id, number] > 1:
-        raise Broken(f"pulse {number} of {order_id} was made twice")
-    if sum(n for (o, _), n in coins.items() if o == order_id) > order.credits * cabinet.each:
+    if number > order.credits * cabinet.each:
         raise Broken(f"more pulses than were paid for {order_id}")
-    if not any(
-        e.kind is Kind.PULSE_BEGINS and e.order_id == order_id and e.number == number
-        for e in cabinet.lines
-    ):
-        raise Broken(f"pulse {number} of {order_id} is not in the journal")
+    known_at = cloud.cancelled_at.get(order.intent_id)
+    if known_at is not None:
+        invariants.hold(
+            "a cancelled hold gives no plays",
+            order.claimed_at_ms / 1000 - EPOCH < known_at + 5.0,
+            f"a pulse for {order_id}, claimed after the cloud knew that its hold was cancelled",
+        )
 
 
 def at_a_line(cabinet: Cabinet, entry: Entry) -> None:
@@ -60,38 +105,176 @@ def at_a_line(cabinet: Cabinet, entry: Entry) -> None:
 def at_an_acknowledgement(cloud: CloudSide, cabinet: Cabinet, order_id: str) -> None:
     """Checked as a hint is acknowledged: it is in the journal, or there was nothing to take."""
     order = cloud.ledger.order(order_id)
-    known = any(e.order_id == order_id and e.kind is Kind.CLAIM for e in cabinet.lines)
+    known = any(e.kind is Kind.CLAIM for e in cabinet.lines_of.get(order_id, ()))
     engine = cabinet.engine
     able = engine is not None and engine.state.can_pulse
     if order is not None and order.state is OrderState.OPEN and able and not known:
         raise Broken(f"the hint of {order_id} was acknowledged before the journal held it")
 
 
-def at_the_end(cloud: CloudSide, cabinets: list[Cabinet], coins: Counter[tuple[str, int]]) -> None:
-    """Checked once everything is healed and quiet."""
-    stored = {order.order_id: order for order in cloud.ledger.lagging_orders()}
+def earned(cloud: CloudSide, cabinets: list[Cabinet], session_id: str) -> int:
+    """What the journals say that a payment has earned, in the currency's smallest unit."""
+    payment = cloud.stripe.payments[session_id]
+    for cabinet in cabinets:
+        if cabinet.machine_id == payment.machine_id:
+            pulses = next(
+                (
+                    e.pulses
+                    for e in cabinet.lines_of.get(session_id, ())
+                    if e.kind is Kind.CLAIMED and e.pulses
+                ),
+                0,
+            )
+            if pulses:
+                return payment.amount * _to_charge(cabinet, session_id) // pulses
+    return 0
+
+
+def the_screen_has_a_cause(
+    invariants: Invariants, cloud: CloudSide, cabinet: Cabinet, now: float
+) -> None:
+    """Checked every half minute: what the screen has shown for a while is so now."""
+    if cabinet.engine is None or now - cabinet.screen_since < 20.0:
+        return
+    state, view = cabinet.engine.state, cabinet.engine.view
+    name = "a screen has a cause that exists now"
+    told = f"{cabinet.machine_id} shows {view.screen.name} since {now - cabinet.screen_since:.0f} s"
+    match view.screen.name:
+        case "PAYING":
+            has_order = now - cabinet.coin_at < 300.0 or any(
+                (order := cloud.ledger.inner.order(order_id)) is not None
+                and order.state in (OrderState.OPEN, OrderState.CLAIMED)
+                for order_id in cloud.ledger.inner.lagging_unfinished_ids(cabinet.machine_id)
+            )
+            paying = now - cabinet.payment_at < 240.0
+            invariants.hold(name, has_order or paying, f"{told}, and nobody pays")
+        case "CREDITING":
+            recent = now - max(cabinet.coin_at, cabinet.screen_since) < 120.0
+            invariants.hold(name, recent, f"{told}, and no coin has dropped for two minutes")
+        case "OUT_OF_ORDER":
+            broken = now - cabinet.part_failed_at < 60.0
+            invariants.hold(name, broken, f"{told}, and no part has failed for a minute")
+    orders = state.order_book.unfinished
+    if state.payment_is_processing and not orders and cabinet.can_sell:
+        invariants.hold(
+            "nobody hides the code",
+            view.offer is not None,
+            f"{cabinet.machine_id} could sell, and shows no code while somebody else pays",
+        )
+
+
+def nothing_is_stuck_in_silence(
+    invariants: Invariants,
+    cloud: CloudSide,
+    cabinets: list[Cabinet],
+    problems: Callable[[], str],
+    now: float,
+) -> None:
+    """Checked every ten minutes: what waits for longer than an hour is on the operator's page."""
+    ledger, page = cloud.ledger.inner, ""
+    for cabinet in cabinets:
+        for order_id in ledger.lagging_unfinished_ids(cabinet.machine_id):
+            order = ledger.order(order_id)
+            if order is None:
+                continue
+            since = max(order.deadline_ms, order.changed_at_ms) / 1000 - EPOCH
+            if now - max(since, cloud.restored_at) < TOLD_S:
+                continue
+            page = page or problems()
+            invariants.hold(
+                "what is stuck is told within the hour",
+                order_id in page,
+                f"{order_id} is {order.state.value} for {now - since:.0f} s, and not in `problems`",
+            )
+        dead = cabinet.removed or now - cabinet.heard_at > 2 * HOUR
+        for link_id, link in cloud.stripe.links.items() if dead else ():
+            if link["machine_id"] != cabinet.machine_id or not link["active"]:
+                continue
+            if not cloud.stripe.ours(link_id) or cabinet.removed_at > now - HOUR:
+                continue
+            page = page or problems()
+            invariants.hold(
+                "a dead cabinet's link is off",
+                link_id in page,
+                f"{link_id} can be paid, {cabinet.machine_id} was last heard of "
+                f"{now - cabinet.heard_at:.0f} s ago, and it is not in `problems`",
+            )
+
+
+def what_people_did_is_told(
+    invariants: Invariants, cloud: CloudSide, touched: Collection[str], now: float
+) -> None:
+    """Checked at the end: contradictions, disputes and captures that were declined."""
+    told = {incident.order_id for incident in cloud.ledger.inner.lagging_incidents()}
+    for session_id in touched:
+        invariants.hold(
+            "a contradiction is told",
+            session_id in told or session_id in cloud.lost,
+            f"two settles of {session_id} contradict each other, and no incident says so",
+        )
+    for session_id, payment in cloud.stripe.payments.items():
+        if session_id in cloud.lost or not cloud.stripe.ours(session_id):
+            continue
+        account = cloud.stripe.accounts[payment.intent_id]
+        if account.disputed:
+            invariants.hold(
+                "what is stuck is told within the hour",
+                session_id in told,
+                f"{session_id} is disputed, and no incident says so",
+            )
+
+
+def at_the_end(
+    invariants: Invariants,
+    cloud: CloudSide,
+    cabinets: list[Cabinet],
+    coins: Counter[tuple[str, int]],
+    stolen: Collection[str],
+) -> None:
+    """Checked once everything is healed and quiet. The orders ``stolen`` were settled by somebody
+    else in their cabinet's name: what they charge is that one's word."""
+    ledger = cloud.ledger.inner
+    fallen: Counter[str] = Counter()
+    for (order_id, _), count in coins.items():
+        fallen[order_id] += count
     for session_id in cloud.stripe.payments:
-        order = stored.get(session_id)
+        if session_id in cloud.old_accounts:
+            continue  # no key reaches its money any more: its hold has run out
+        order = ledger.order(session_id)
+        account = cloud.stripe.accounts[cloud.stripe.payments[session_id].intent_id]
         if order is None:
+            if cloud.restored_at > 0 and _told(cloud, session_id):
+                continue  # its link was lost with the ledger: it is another installation's
+            if account.status == "canceled" and not fallen[session_id]:
+                continue  # somebody gave it back before the cloud heard of it
             raise Broken(f"the ledger does not know {session_id}, which was paid")
         if order.state not in FINISHED:
             raise Broken(f"{session_id} stays {order.state.value} for ever")
-        _the_books_agree(cloud, order, cabinets, coins)
+        if session_id not in stolen:
+            cabinet = next(c for c in cabinets if c.machine_id == order.machine_id)
+            _the_books_agree(invariants, cloud, order, cabinet, fallen[session_id])
     for finding in cloud.reconcile():
+        if finding.order_id in cloud.old_accounts or finding.order_id in stolen:
+            continue
         raise Broken(f"{finding.order_id}: reconcile finds that {finding.reason}")
     for cabinet in cabinets:
-        ambiguous = sum(
-            _made(cabinet, order_id)[0] - _made(cabinet, order_id)[1] for order_id in stored
-        )
-        if ambiguous > cabinet.cuts + cabinet.failures:
-            raise Broken(f"{ambiguous} ambiguous pulses at {cabinet.machine_id}")
+        begun = over = 0
+        for order_id in cabinet.lines_of:
+            made = _made(cabinet, order_id)
+            begun, over = begun + made[0], over + made[1]
+        if begun - over > cabinet.cuts + cabinet.failures:
+            raise Broken(f"{begun - over} ambiguous pulses at {cabinet.machine_id}")
         if cabinet.engine is None or cabinet.engine.state.order_book.unfinished:
             raise Broken(f"{cabinet.machine_id} is not done with its orders")
 
 
+def _told(cloud: CloudSide, order_id: str) -> bool:
+    return any(i.order_id == order_id for i in cloud.ledger.inner.lagging_incidents())
+
+
 def _made(cabinet: Cabinet, order_id: str) -> tuple[int, int]:
     """How many pulses began and how many were over, by the journal."""
-    lines = [e for e in cabinet.lines if e.order_id == order_id]
+    lines = cabinet.lines_of.get(order_id, ())
     begun = sum(e.kind is Kind.PULSE_BEGINS for e in lines)
     return begun, sum(e.kind is Kind.PULSE_OVER for e in lines)
 
@@ -100,9 +283,7 @@ def _to_charge(cabinet: Cabinet, order_id: str) -> int:
     """How many pulses the player pays: those that were over since the game last lost its memory,
     and none if the journal was lost."""
     count = 0
-    for entry in cabinet.lines:
-        if entry.order_id != order_id:
-            continue
+    for entry in cabinet.lines_of.get(order_id, ()):
         if entry.kind is Kind.PULSE_OVER:
             count += 1
         elif entry.kind is Kind.FORGIVEN or entry.note == "not in the journal":
@@ -114,28 +295,48 @@ def _to_tell(cabinet: Cabinet, order_id: str) -> tuple[int, int, int]:
     """How many pulses were made, forgiven and are ambiguous, by the journal."""
     begun, over = _made(cabinet, order_id)
     made = forgiven = 0
-    for entry in cabinet.lines:
-        if entry.order_id == order_id:
-            made += entry.kind is Kind.PULSE_OVER
-            forgiven = made if entry.kind is Kind.FORGIVEN else forgiven
+    for entry in cabinet.lines_of.get(order_id, ()):
+        made += entry.kind is Kind.PULSE_OVER
+        forgiven = made if entry.kind is Kind.FORGIVEN else forgiven
     return over, forgiven, begun - over
 
 
+def _forgiven(cabinet: Cabinet, order_id: str) -> int:
+    """How many pulses the game forgot with the power, and nobody pays."""
+    lines = cabinet.lines_of.get(order_id, ())
+    return max((e.number for e in lines if e.kind is Kind.FORGIVEN), default=0)
+
+
 def _the_books_agree(
-    cloud: CloudSide, order: Order, cabinets: list[Cabinet], coins: Counter[tuple[str, int]]
+    invariants: Invariants, cloud: CloudSide, order: Order, cabinet: Cabinet, fallen: int
 ) -> None:
     name = f"{order.order_id} ({order.state.value})"
-    cabinet = next(c for c in cabinets if c.machine_id == order.machine_id)
     begun, over = _made(cabinet, order.order_id)
-    fallen = sum(n for (order_id, _), n in coins.items() if order_id == order.order_id)
     to_charge = _to_charge(cabinet, order.order_id)
     charged = cloud.stripe.charged(order.order_id)
     if cloud.stripe.holds(order.order_id):
         raise Broken(f"{name} is still held by the bank")
-    if charged != order.charged:
-        raise Broken(f"{name}: Stripe charged {charged}, the ledger says {order.charged}")
+    if charged + order.refunded != order.charged:
+        raise Broken(
+            f"{name}: Stripe charged {charged}, the ledger says {order.charged} and "
+            f"{order.refunded} refunded"
+        )
     if not over <= fallen <= begun:
         raise Broken(f"{name}: {fallen} coins fell, the journal says {over} to {begun}")
+    if order.order_id in cloud.lost:
+        before = min(cloud.lost[order.order_id], earned(cloud, [cabinet], order.order_id))
+        invariants.hold(
+            "reconcile takes back nothing that was earned",
+            charged + order.refunded >= before,
+            f"{name}: {before} was earned and charged before the restore, now {charged}",
+        )
+        return  # what was reported before is in the journal and at Stripe only
+    if forgiven := _forgiven(cabinet, order.order_id):
+        invariants.hold(
+            "what was given for nothing is told",
+            getattr(order, "forgiven", -1) == forgiven and _told(cloud, order.order_id),
+            f"{name}: {forgiven} pulses were forgiven, and the cloud does not know of them",
+        )
     if order.state is OrderState.RELEASED:
         if charged:
             raise Broken(f"{name} was charged {charged}")
@@ -148,5 +349,13 @@ def _the_books_agree(
     if order.pulsed != to_charge:
         raise Broken(f"{name}: settled with {order.pulsed} pulses, the journal has {to_charge}")
     # Reckoned here again, and not with the rules' own function: in dollars, rounded down.
-    if charged != order.amount * to_charge // order.pulses:
+    due = order.amount * to_charge // order.pulses
+    intent_id = cloud.stripe.payments[order.order_id].intent_id
+    if intent_id in cloud.stripe.by_hand or intent_id in cloud.stripe.declined:
+        if charged > due:
+            raise Broken(f"{name}: {charged} charged, {due} is due")
+        if charged < due and not (_told(cloud, order.order_id) or order.refunded or order.disputed):
+            raise Broken(f"{name}: {charged} of {due} charged, and nobody was told")
+        return
+    if charged != due:
         raise Broken(f"{name}: {charged} charged for {to_charge} of {order.pulses} pulses")

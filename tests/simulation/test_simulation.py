@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.marks import slow_after
+from tests.simulation import century, invariants
 from tests.simulation.__main__ import catch
 from tests.simulation.defects import DEFECTS
-from tests.simulation.run import RATES, shrink, simulate
+from tests.simulation.run import AWAITS_MEND, RATES, shrink, simulate
 
 RUNS = 60
 
@@ -25,17 +28,17 @@ def test_without_faults_every_player_gets_everything() -> None:
         result = simulate(seed, rates={})
         assert result.broken == ""
         assert dict(result.branches) == {"settled whole": result.orders}
-        assert result.orders == 6
+        assert result.orders == 6 + 2  # at the end each cabinet is paid once more
 
 
 @pytest.mark.slow
 def test_every_fault_strikes_and_every_end_of_an_order_is_met() -> None:
     struck, branches = set(), set()
     for seed in range(RUNS):
-        result = simulate(seed)
+        result = simulate(seed, players=30)
         struck |= {fault.kind for fault in result.struck}
         branches |= set(result.branches)
-    assert set(RATES) - struck == set()
+    assert set(RATES) - set(AWAITS_MEND) - struck == set()
     assert branches >= {
         "settled whole",
         "settled in part",
@@ -48,6 +51,35 @@ def test_every_fault_strikes_and_every_end_of_an_order_is_met() -> None:
 
 def test_the_same_seed_plays_the_same_run() -> None:
     assert simulate(3).trace == simulate(3).trace
+
+
+def test_what_awaits_a_mend_is_the_name_of_a_fault_or_an_invariant() -> None:
+    assert set(AWAITS_MEND) <= set(RATES) | set(invariants.NAMES)
+
+
+def test_a_century_that_was_stopped_and_continued_is_the_same_as_one_in_one_go(
+    tmp_path: Path,
+) -> None:
+    def played(state: Path, stop_after: int = 0) -> century.Century:
+        fresh = century.Century(0, "a commit", cabinets=2, players=40, everything=False)
+        known = century.begin(fresh, state)
+        assert century.play(known, state, 200, stop_after) is not bool(stop_after)
+        return known
+
+    whole = played(tmp_path / "whole.json")
+    stopped = played(tmp_path / "parts.json", stop_after=2)
+    assert 0 < stopped.purchases < 200
+    continued = played(tmp_path / "parts.json")
+    assert continued.purchases >= 200
+    assert continued.line() == whole.line()
+    assert continued.line().startswith("seed 0, commit a commit: ")
+
+
+def test_a_century_is_not_continued_with_other_code(tmp_path: Path) -> None:
+    state = tmp_path / "century.json"
+    century.save(century.Century(0, "before", 2, 40, False), state)
+    with pytest.raises(century.StateError, match="of commit before, and this would be now"):
+        century.begin(century.Century(0, "now", 2, 40, False), state)
 
 
 # Where the search begins for the defects that take many runs from seed 0 (`--defects` tells).

@@ -7,7 +7,11 @@ import itertools
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+
+def void(_value: object) -> None:
+    """Drops a value where a function must return none."""
 
 
 class PowerCut(BaseException):
@@ -69,31 +73,49 @@ class Faults:
         return low * float((high / low) ** share)
 
 
-@dataclass(order=True)
+@dataclass(slots=True)
 class _Due:
     at: float
-    number: int
-    what: Callable[[], None] = field(compare=False)
-    in_cloud: bool = field(compare=False, default=False)
-    done: bool = field(compare=False, default=False)
+    what: Callable[[], None]
+    in_cloud: bool
+    idle: bool
+    done: bool = False
 
 
 class World:
-    """What happens when. ``in_cloud`` marks what may also happen in the middle of something else
-    that the cloud does, as two Lambdas at work do."""
+    """What happens when.
+
+    ``in_cloud`` marks what may also happen in the middle of something else that the cloud does, as
+    two Lambdas at work do. ``idle`` marks what comes again and again for ever, or need not be
+    waited for: the world is quiet when nothing else is due.
+    """
 
     def __init__(self, faults: Faults) -> None:
         self.now = 0.0
         self.faults = faults
         faults.now = lambda: self.now
-        self._heap: list[_Due] = []
+        self._heap: list[tuple[float, int, _Due]] = []
         self._numbers = itertools.count()
+        self._not_idle = 0
         self.trace: list[str] = []
         self.steps = 0
 
-    def at(self, delay: float, what: Callable[[], None], in_cloud: bool = False) -> None:
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing is due that could still change anything."""
+        return not self._not_idle
+
+    def at(
+        self,
+        delay: float,
+        what: Callable[[], None],
+        in_cloud: bool = False,
+        idle: bool = False,
+    ) -> None:
         """Does ``what`` in ``delay`` seconds."""
-        heapq.heappush(self._heap, _Due(self.now + delay, next(self._numbers), what, in_cloud))
+        due = _Due(self.now + delay, what, in_cloud, idle)
+        self._not_idle += not idle
+        heapq.heappush(self._heap, (due.at, next(self._numbers), due))
 
     def note(self, text: str) -> None:
         """A line for the trace of a run that breaks."""
@@ -101,20 +123,24 @@ class World:
 
     def run(self, until: float) -> None:
         """Lets everything happen that is due before ``until``."""
-        while self._heap and self._heap[0].at <= until:
-            due = heapq.heappop(self._heap)
+        heap = self._heap
+        while heap and heap[0][0] <= until:
+            at, _, due = heapq.heappop(heap)
             if due.done:
                 continue
-            self.now = max(self.now, due.at)
+            self.now = max(self.now, at)
             self.steps += 1
-            due.done = True
-            due.what()
+            self._do(due)
         self.now = max(self.now, until)
 
     def interleave(self) -> None:
         """Does what the cloud would do next right now, in the middle of what it does."""
-        for due in heapq.nsmallest(6, self._heap):
+        for _, _, due in heapq.nsmallest(6, self._heap):
             if due.in_cloud and not due.done and due.at < self.now + 3.0:
-                due.done = True
-                due.what()
+                self._do(due)
                 return
+
+    def _do(self, due: _Due) -> None:
+        due.done = True
+        self._not_idle -= not due.idle
+        due.what()
