@@ -301,12 +301,6 @@ def _to_tell(cabinet: Cabinet, order_id: str) -> tuple[int, int, int]:
     return over, forgiven, begun - over
 
 
-def _forgiven(cabinet: Cabinet, order_id: str) -> int:
-    """How many pulses the game forgot with the power, and nobody pays."""
-    lines = cabinet.lines_of.get(order_id, ())
-    return max((e.number for e in lines if e.kind is Kind.FORGIVEN), default=0)
-
-
 def _the_books_agree(
     invariants: Invariants, cloud: CloudSide, order: Order, cabinet: Cabinet, fallen: int
 ) -> None:
@@ -331,10 +325,10 @@ def _the_books_agree(
             f"{name}: {before} was earned and charged before the restore, now {charged}",
         )
         return  # what was reported before is in the journal and at Stripe only
-    if forgiven := _forgiven(cabinet, order.order_id):
+    if forgiven := _to_tell(cabinet, order.order_id)[1]:
         invariants.hold(
             "what was given for nothing is told",
-            getattr(order, "forgiven", -1) == forgiven and _told(cloud, order.order_id),
+            order.forgiven == forgiven and _told(cloud, order.order_id),
             f"{name}: {forgiven} pulses were forgiven, and the cloud does not know of them",
         )
     if order.state is OrderState.RELEASED:
@@ -349,8 +343,14 @@ def _the_books_agree(
     if order.pulsed != to_charge:
         raise Broken(f"{name}: settled with {order.pulsed} pulses, the journal has {to_charge}")
     # Reckoned here again, and not with the rules' own function: in dollars, rounded down.
-    due = order.amount * to_charge // order.pulses
+    # A lost order was settled without pulses.
+    due = order.amount * to_charge // order.pulses if order.pulses else 0
     intent_id = cloud.stripe.payments[order.order_id].intent_id
+    if order.rebuilt and intent_id in cloud.stripe.by_hand:
+        # The operator took the money in the dashboard: it stays, and the operator is told.
+        if not _told(cloud, order.order_id):
+            raise Broken(f"{name}: {charged} charged by hand, and nobody was told")
+        return
     if intent_id in cloud.stripe.by_hand or intent_id in cloud.stripe.declined:
         if charged > due:
             raise Broken(f"{name}: {charged} charged, {due} is due")

@@ -163,7 +163,7 @@ class Operator:
         self.world.note("operator: reconcile --fix")
         stripe = self.cloud.stripe
         before = {session_id: stripe.charged(session_id) for session_id in stripe.payments}
-        self.command("reconcile", "--fix", "--days", "100000")
+        self.command("reconcile", "--fix", "--days", "3660")
         for session_id, was in before.items():
             now = stripe.charged(session_id)
             if now < was and now < (due := earned(self.cloud, self.cabinets, session_id)):
