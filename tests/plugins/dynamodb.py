@@ -63,7 +63,7 @@ def dynalite(need: Callable[..., str]) -> Iterator[str]:
     """The address of dynalite's DynamoDB."""
     node = need("node", package="it (Debian: nodejs, npm), then `make dynalite`")
     folder = FOLDER / "dynalite"
-    if not (folder / "node_modules" / "dynalite").exists():
+    if not (folder / "node_modules" / ".ready").exists():
         sentence = "dynalite is not installed: `make dynalite`"
         if os.environ.get("CI"):
             pytest.fail(sentence)
