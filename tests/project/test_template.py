@@ -185,7 +185,12 @@ def test_the_functions_may_write_logs_and_the_ledgers_items_and_nothing_else(
     }
     assert allowed == {
         "['HandlerLog.Arn', 'SweepLog.Arn']": {"logs:CreateLogStream", "logs:PutLogEvents"},
-        "Table.Arn": {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
+        "Table.Arn": {
+            "dynamodb:BatchGetItem",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:UpdateItem",
+        },
         "${Table.Arn}/index/*": {"dynamodb:Query"},
     }
     assert len(rules) == len(allowed)

@@ -16,10 +16,10 @@ from typing import Any, TypeVar
 
 from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
 from cloud.core.forgiveness import Forgiveness
-from cloud.core.orders import FINISHED, Order
+from cloud.core.orders import FINISHED, UNFINISHED, Order
 from cloud.stores import dynamodb_table as table
 from cloud.stores import records
-from cloud.stores.base import Item, LedgerUnavailable, Replaceable, WriteResult
+from cloud.stores.base import CabinetItems, Item, LedgerUnavailable, Replaceable, WriteResult
 from cloud.stores.dynamodb_client import ConditionFailed, DynamoDBClient
 from cloud.stores.dynamodb_values import Change, from_value, to_value
 
@@ -112,6 +112,25 @@ class DynamoDBLedger:
     def cabinet(self, machine_id: str) -> Cabinet | None:
         return self._item(Cabinet, machine_id)
 
+    def cabinet_and_order(
+        self, machine_id: str, order_id: str
+    ) -> tuple[Cabinet | None, Order | None]:
+        cabinet, order = self._get(f"cabinet#{machine_id}", f"order#{order_id}")
+        return _read(Cabinet, cabinet), _read(Order, order)
+
+    def cabinet_items(self, machine_id: str) -> CabinetItems:
+        # Two calls: links and unfinished orders are in one partition of an index.
+        listed = [pk for _, pk in self._keys(table.CURRENT, machine_id)]
+        cabinet, *others = self._get(f"cabinet#{machine_id}", *listed)
+        items = list(zip(listed, others, strict=True))
+        links = (_read(PaymentLink, item) for pk, item in items if pk.startswith("link#"))
+        orders = (_read(Order, item) for pk, item in items if pk.startswith("order#"))
+        return CabinetItems(
+            _read(Cabinet, cabinet),
+            tuple(link for link in links if link)[::-1],
+            tuple(order for order in orders if order and order.state in UNFINISHED),
+        )
+
     def presence(self, machine_id: str) -> Presence | None:
         return self._item(Presence, machine_id)
 
@@ -131,15 +150,15 @@ class DynamoDBLedger:
         return self._due(PaymentLink, now_ms)
 
     def lagging_unfinished_ids(self, machine_id: str) -> Iterator[str]:
-        return _ids(self._keys(table.UNFINISHED, machine_id))
+        return _ids(self._keys(table.CURRENT, machine_id, begin="order#"))
 
     def lagging_link_ids(self, machine_id: str) -> Iterator[str]:
-        return _ids(self._keys(table.CABINET, f"link#{machine_id}", newest_first=True))
+        return _ids(self._keys(table.CURRENT, machine_id, begin="link#", newest_first=True))
 
     def lagging_orders(self, machine_id: str = "", since_ms: int = 0) -> Iterator[Order]:
         since = table.at(since_ms)
         if machine_id:
-            keys = self._keys(table.CABINET, f"order#{machine_id}", since=since)
+            keys = self._keys(table.CABINET, machine_id, since=since)
         else:
             keys = self._sharded(table.ALL, "order", since=since)
         return self._items(Order, keys)
@@ -191,16 +210,22 @@ class DynamoDBLedger:
 
     def _items(self, kind: type[T], keys: Iterator[tuple[str, str]]) -> Iterator[T]:
         """The items of an index's keys, as they are now; those that are gone are left out."""
-        ids = _ids(keys)
-        while batch := list(islice(ids, BATCH)):
-            found = self._batch([_pk(kind, key) for key in batch])
-            for key in batch:
-                item = _read(kind, found.get(_pk(kind, key)["pk"]["S"]))
+        while batch := [pk for _, pk in islice(keys, BATCH)]:
+            for attributes in self._get(*batch):
+                item = _read(kind, attributes)
                 if item is not None:
                     yield item
 
-    def _batch(self, keys: Sequence[Attributes]) -> dict[str, Attributes]:
+    def _get(self, *pks: str) -> list[Attributes | None]:
+        """The items of these keys, each as it is now."""
         found: dict[str, Attributes] = {}
+        for first in range(0, len(pks), BATCH):
+            found |= self._batch(pks[first : first + BATCH])
+        return [found.get(pk) for pk in pks]
+
+    def _batch(self, pks: Sequence[str]) -> dict[str, Attributes]:
+        found: dict[str, Attributes] = {}
+        keys = [{"pk": {"S": pk}} for pk in pks]
         asked: Mapping[str, Any] = {self._name: {"Keys": keys, "ConsistentRead": True}}
         for _ in range(BATCH_TRIES):
             answer = self._client.call("BatchGetItem", {"RequestItems": asked})
@@ -217,21 +242,31 @@ class DynamoDBLedger:
     def _sharded(
         self, index: str, kind: str, since: str = "", until: str = ""
     ) -> Iterator[tuple[str, str]]:
-        """The keys of all shards, in the order of the sort key."""
+        """The sort keys and keys of all shards, in the order of the sort key."""
         return heapq.merge(
             *(self._keys(index, f"{kind}#{shard}", since, until) for shard in range(table.SHARDS))
         )
 
     def _keys(
-        self, index: str, hash_: str, since: str = "", until: str = "", newest_first: bool = False
+        self,
+        index: str,
+        hash_: str,
+        since: str = "",
+        until: str = "",
+        begin: str = "",
+        newest_first: bool = False,
     ) -> Iterator[tuple[str, str]]:
-        """Sort keys and ids in an index, from ``since`` or up to ``until``, page by page."""
+        """Sort keys and keys of items in an index, page by page: from ``since``, or up to
+        ``until``, or those that begin with ``begin``."""
         sort = table.sort_key(index)
         names, values = {"#hash": table.hash_key(index)}, {":hash": {"S": hash_}}
         condition = "#hash = :hash"
-        if since or until:
-            names["#sort"], values[":sort"] = sort, {"S": since or until}
-            condition += f" AND #sort {'>=' if since else '<='} :sort"
+        if since or until or begin:
+            names["#sort"], values[":sort"] = sort, {"S": since or until or begin}
+            compared = (
+                "begins_with(#sort, :sort)" if begin else f"#sort {'>=' if since else '<='} :sort"
+            )
+            condition += f" AND {compared}"
         request: dict[str, Any] = {
             "TableName": self._name,
             "IndexName": index,
@@ -244,14 +279,14 @@ class DynamoDBLedger:
         while True:
             page = self._client.call("Query", request)
             for found in page.get("Items", ()):
-                yield found[sort]["S"], found["pk"]["S"].partition("#")[2]
+                yield found[sort]["S"], found["pk"]["S"]
             if "LastEvaluatedKey" not in page:
                 return
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
 def _ids(keys: Iterator[tuple[str, str]]) -> Iterator[str]:
-    return (key for _, key in keys)
+    return (pk.partition("#")[2] for _, pk in keys)
 
 
 def _prefix(kind: type) -> str:
@@ -305,8 +340,8 @@ def _index_attributes(item: Item, keep_ms: int) -> dict[str, str | int | None]:
             paid = f"{table.at(item.paid_at_ms)}#{key}"
             return {
                 **_due(item, item.due_at_ms),
-                **_in(table.UNFINISHED, None if over else item.machine_id, paid),
-                **_in(table.CABINET, f"order#{item.machine_id}", paid),
+                **_in(table.CURRENT, None if over else item.machine_id, f"order#{paid}"),
+                **_in(table.CABINET, item.machine_id, paid),
                 **_in(table.ALL, f"order#{table.shard_of(key)}", paid),
                 **_expiry(max(item.paid_at_ms, item.changed_at_ms) if over else None, keep_ms),
             }
@@ -319,11 +354,7 @@ def _index_attributes(item: Item, keep_ms: int) -> dict[str, str | int | None]:
             last_ms = max(item.created_at_ms, item.checked_at_ms)
             return {
                 **_due(item, item.due_at_ms),
-                **_in(
-                    table.CABINET,
-                    f"link#{item.machine_id}",
-                    f"{table.at(item.created_at_ms)}#{key}",
-                ),
+                **_in(table.CURRENT, item.machine_id, f"link#{table.at(item.created_at_ms)}#{key}"),
                 **_expiry(last_ms if off else None, keep_ms),
             }
         case Incident():

@@ -9,8 +9,8 @@ is read again anyway. Each index is sparse: an item is in it only while it has i
 index          hash key                            sort key
 =============  ==================================  ===========================================
 ``due``        kind and one of ``SHARDS`` shards   when the sweep looks at it, and its id
-``unfinished`` cabinet                             when it was paid, and its id
-``cabinet``    kind and cabinet                    orders: when paid; links: when made; and the id
+``current``    cabinet                             links: when made; unfinished orders: when paid
+``cabinet``    cabinet                             orders: when paid, and the id
 ``all``        kind and shard; cabinets: kind      when it was paid or happened; cabinets: the id
 =============  ==================================  ===========================================
 
@@ -25,7 +25,7 @@ import zlib
 from typing import Any
 
 SHARDS = 4
-DUE, UNFINISHED, CABINET, ALL = INDEXES = ("due", "unfinished", "cabinet", "all")
+DUE, CURRENT, CABINET, ALL = INDEXES = ("due", "current", "cabinet", "all")
 TTL = "ttl"  # seconds since the epoch; DynamoDB deletes the item some days after that
 
 

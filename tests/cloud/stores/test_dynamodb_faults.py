@@ -114,6 +114,7 @@ def test_of_eight_claimants_behind_faults_exactly_one_wins(
         thread.start()
     for thread in threads:
         thread.join()
+    proxy.plan(iter(()))
     order = ledger.order("cs_1")
     assert order is not None
     assert [name for name, result in results.items() if result] == [order.claim_id]
