@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 
 class SettingsError(Exception):
@@ -72,6 +73,11 @@ _TIMES = {
     "SWEEP_SECONDS": "sweep",
 }
 
+# Books are kept for ten years at most where the cloud is likely to be used; Stripe keeps the rest.
+KEEP_YEARS = 10
+_TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}")
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+
 # Lambda ends a sweep after 55 s, and a call of Stripe that has begun may take 23 s.
 _MOST_SECONDS = {"SWEEP_SECONDS": 30}
 
@@ -86,13 +92,17 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
             mistakes.append(f"{name} is not set: {what}")
         return value
 
-    ledger = need("LEDGER", "where the orders are kept, as in sqlite:////var/lib/arcade/ledger.db")
-    if ledger and not ledger.startswith("sqlite:///"):
-        mistakes.append("LEDGER must begin with sqlite:///, the only store there is")
-    if ledger and "AWS_LAMBDA_FUNCTION_NAME" in environment:
+    ledger = need(
+        "LEDGER",
+        "where the orders are kept, as in dynamodb://arcade?region=eu-west-1 or "
+        "sqlite:////var/lib/arcade/ledger.db",
+    )
+    if ledger:
+        mistakes += ledger_mistakes("LEDGER", ledger)
+    if ledger.startswith("sqlite:") and "AWS_LAMBDA_FUNCTION_NAME" in environment:
         mistakes.append(
             "LEDGER is a SQLite file, which would be lost with the Lambda environment it is in: "
-            "run the cloud on a machine of its own"
+            "take a DynamoDB table, or run the cloud on a machine of its own"
         )
     key = need("STRIPE_KEY", "the secret or restricted key from Stripe's dashboard")
     secret = need("STRIPE_WEBHOOK_SECRET", "the signing secret of the webhook endpoint (whsec_…)")
@@ -129,6 +139,51 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         times=times,
         payment_methods=methods,
     )
+
+
+@dataclass(frozen=True)
+class Table:
+    """A DynamoDB table with the ledger: ``dynamodb://NAME?region=…``, and if need be ``endpoint``,
+    another address than AWS's, and ``keep_years``, after which what is over expires (0: never)."""
+
+    name: str
+    region: str
+    endpoint: str = ""
+    keep_years: int = KEEP_YEARS
+
+
+def table_of(address: str) -> Table:
+    """The table that a ledger's address names; raises ValueError unless
+    :func:`ledger_mistakes` has nothing against the address."""
+    parts = urlsplit(address)
+    options = dict(parse_qsl(parts.query, strict_parsing=True))
+    years = options.pop("keep_years", str(KEEP_YEARS))
+    region, endpoint = options.pop("region"), options.pop("endpoint", "")
+    if options or parts.path or parts.fragment or not _TABLE.fullmatch(parts.netloc):
+        raise ValueError(address)
+    if not (_REGION.fullmatch(region) and years.isdecimal() and int(years) <= 100):
+        raise ValueError(address)
+    return Table(parts.netloc, region, endpoint, int(years))
+
+
+def ledger_mistakes(name: str, address: str) -> Iterator[str]:
+    """What is wrong with the address of a ledger."""
+    if address.startswith("sqlite:///"):
+        return
+    if not address.startswith("dynamodb://"):
+        yield f"{name} must begin with dynamodb:// or sqlite:///, the stores there are"
+        return
+    try:
+        table = table_of(address)
+    except (ValueError, KeyError):
+        yield (
+            f"{name} must be like dynamodb://TABLE?region=eu-west-1, with &keep_years=10 (0 for "
+            "ever) and &endpoint=https://… if need be"
+        )
+        return
+    if table.endpoint:
+        example = "https://dynamodb.eu-west-1.amazonaws.com"
+        yield from _web_mistakes(f"{name}'s endpoint", table.endpoint, example, "the orders")
 
 
 def times_of(environment: Mapping[str, str]) -> Times:

@@ -26,9 +26,8 @@ from cloud.services.settlement import Settlement
 from cloud.services.stripe_events import StripeEvents
 from cloud.services.sweep import Sweep, Swept
 from cloud.services.time_budget import BoundedPublisher, TimeBudget, bounded
-from cloud.settings import Settings
+from cloud.settings import Settings, table_of
 from cloud.stores.base import Ledger
-from cloud.stores.sqlite import SqliteLedger
 
 
 class Cloud:
@@ -121,7 +120,18 @@ class Cloud:
 
 
 def open_ledger(address: str) -> Ledger:
-    """The store that ``address`` names: ``sqlite:///`` and a path."""
+    """The store that ``address`` names: ``sqlite:///`` and a path, or ``dynamodb://`` and a
+    table (:func:`cloud.settings.table_of`)."""
+    # Late: a start needs one of them, and not the library of the other.
+    if address.startswith("dynamodb://"):
+        from cloud.stores.dynamodb import DynamoDBLedger
+        from cloud.stores.dynamodb_client import DynamoDBClient
+
+        table = table_of(address)
+        client = DynamoDBClient(table.region, table.endpoint)
+        return DynamoDBLedger(client, table.name, table.keep_years)
+    from cloud.stores.sqlite import SqliteLedger
+
     return SqliteLedger(Path(address.removeprefix("sqlite:///")))
 
 

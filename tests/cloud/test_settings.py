@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import pytest
 
 from cloud import handler
-from cloud.settings import CAN_BE_HELD, SettingsError, from_environment
+from cloud.settings import CAN_BE_HELD, SettingsError, Table, from_environment, table_of
 from tests.plugins.mosquitto import Certificates
 from tests.plugins.stripe_description import Description
 
@@ -64,6 +64,38 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
         "SWEEP_SECONDS",
     ):
         assert name in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "dynamodb://arcade",
+        "dynamodb://?region=eu-west-1",
+        "dynamodb://a/b?region=eu-west-1",
+        "dynamodb://arcade?region=Frankfurt",
+        "dynamodb://arcade?region=eu-west-1&keep_years=ten",
+        "dynamodb://arcade?region=eu-west-1&keep_years=101",
+        "dynamodb://arcade?region=eu-west-1&table=other",
+        "dynamodb://arcade?region",
+    ],
+)
+def test_a_table_that_cannot_be_found_is_told_with_an_example(address: str) -> None:
+    with pytest.raises(SettingsError, match=r"LEDGER must be like dynamodb://TABLE\?region=eu-w"):
+        from_environment(GOOD | {"LEDGER": address})
+
+
+def test_orders_do_not_travel_in_the_clear_to_another_endpoint() -> None:
+    address = "dynamodb://arcade?region=eu-west-1&endpoint=http://db.example"
+    with pytest.raises(SettingsError, match=r"LEDGER's endpoint must begin with https://"):
+        from_environment(GOOD | {"LEDGER": address})
+
+
+def test_a_table_is_taken_on_lambda_too() -> None:
+    address = "dynamodb://arcade?region=us-gov-west-1&keep_years=0&endpoint=http://localhost:8000"
+    on_lambda = {"LEDGER": address, "AWS_LAMBDA_FUNCTION_NAME": "Handler"}
+    assert from_environment(GOOD | on_lambda).ledger == address
+    assert table_of(address) == Table("arcade", "us-gov-west-1", "http://localhost:8000", 0)
+    assert table_of("dynamodb://arcade?region=eu-west-1") == Table("arcade", "eu-west-1")
 
 
 CLEAR = "must not travel in the clear"

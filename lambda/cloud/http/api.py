@@ -29,7 +29,7 @@ from cloud.http.api_gateway import (
     read_json,
     request_of,
 )
-from cloud.http.cabinet_auth import NotAllowed, authenticate
+from cloud.http.cabinet_auth import Cabinets, NotAllowed, WithItems, WithOrder, authenticate
 from cloud.http.refusals import Refusals
 from cloud.services.cabinet_messages import CabinetMessages
 from cloud.services.claims import Changing, Claims, UnknownOrder
@@ -125,9 +125,10 @@ class Api:
         return json_response({"status": "up", "message": "API is running"})
 
     def _heartbeat(self, request: Request) -> Response:
-        cabinet, body = self._cabinet(request)
-        link = self._heartbeats.handle(cabinet, requests.heartbeat(body))
-        orders = self._heartbeats.unfinished_orders(cabinet.machine_id)
+        found = WithItems(self._ledger)
+        _, body = self._cabinet(request, found)
+        link = self._heartbeats.handle(found.items, requests.heartbeat(body))
+        orders = found.items.orders
         waiting = [order for order in orders if order.state is OrderState.OPEN]
         claimed = [order for order in orders if order.state is OrderState.CLAIMED]
         now = self._clock()
@@ -157,8 +158,9 @@ class Api:
         return json_response({"message": done})
 
     def _claim(self, request: Request) -> Response:
-        _, body = self._cabinet(request)
-        result = self._claims.claim(requests.claim(body))
+        found = WithOrder(self._ledger, requests.order_id(request.json_body()))
+        _, body = self._cabinet(request, found)
+        result = self._claims.claim(requests.claim(body), found.order)
         if isinstance(result, Refused):
             raise _refusal(result)
         order = result.order
@@ -176,12 +178,13 @@ class Api:
         )
 
     def _settle(self, request: Request) -> Response:
-        _, body = self._cabinet(request)
+        found = WithOrder(self._ledger, requests.order_id(request.json_body()))
+        _, body = self._cabinet(request, found)
         asked = requests.settle(body)
         if isinstance(asked, LostRequest):
-            result = self._claims.settle_lost(asked)
+            result = self._claims.settle_lost(asked, found.order)
         else:
-            result = self._claims.settle(asked)
+            result = self._claims.settle(asked, found.order)
         if isinstance(result, Refused):
             raise _refusal(result)
         log.info(
@@ -214,11 +217,15 @@ class Api:
         page = receipt.page(self._ledger.order(session_id), session_id, visit)
         return html_response(page, receipt.content_security_policy())
 
-    def _cabinet(self, request: Request) -> tuple[Cabinet, object]:
+    def _cabinet(
+        self, request: Request, cabinets: Cabinets | None = None
+    ) -> tuple[Cabinet, object]:
         """The cabinet that calls, proven by its token, and the body that it sent."""
         body = request.json_body()
         machine_id = requests.machine_id(body)
-        return authenticate(self._ledger, request.header("authorization"), machine_id), body
+        return authenticate(
+            cabinets or self._ledger, request.header("authorization"), machine_id
+        ), body
 
 
 def _refusal(refused: Refused) -> HttpError:

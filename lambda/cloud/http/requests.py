@@ -94,6 +94,13 @@ def machine_id(body: object) -> str:
     return found
 
 
+def order_id(body: object) -> str:
+    """The order that a body is about, read before anything else of it is believed; empty if it
+    names none."""
+    found = body.get("order_id") if isinstance(body, Mapping) else None
+    return found if isinstance(found, str) and NAME.fullmatch(found) else ""
+
+
 def heartbeat(body: object) -> HeartbeatRequest:
     """Reads the body of ``POST /status``."""
     reader = _Reader(body)
