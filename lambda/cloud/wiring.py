@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from cloud.adapters.emqx_api import EmqxApi
+from cloud.adapters.emqx_publisher import EmqxPublisher
 from cloud.adapters.mqtt_publisher import MqttPublisher
 from cloud.adapters.publisher import Publisher
 from cloud.adapters.stripe_gateway import Gateway, StripeGateway
@@ -125,6 +127,15 @@ def open_ledger(address: str) -> Ledger:
     return SqliteLedger(Path(address.removeprefix("sqlite:///")))
 
 
+def publisher_of(settings: Settings) -> Publisher:
+    """The publisher that the broker's address asks for."""
+    if settings.broker_is_emqx_api:
+        return EmqxPublisher(EmqxApi(settings.mqtt_url, settings.mqtt_ca_file))
+    return MqttPublisher(
+        settings.mqtt_url, ca_file=settings.mqtt_ca_file, version=settings.mqtt_version
+    )
+
+
 def build(settings: Settings) -> Cloud:
     """A cloud with the real parts. But for the ledger, nothing is connected before it is used, nor
     is its library imported.
@@ -134,6 +145,6 @@ def build(settings: Settings) -> Cloud:
     return Cloud(
         ledger=ledger,
         stripe=stripe,
-        publisher=MqttPublisher(settings.mqtt_url, ca_file=settings.mqtt_ca_file),
+        publisher=publisher_of(settings),
         settings=settings,
     )
