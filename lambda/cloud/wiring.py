@@ -17,6 +17,7 @@ from cloud.http.api import Api
 from cloud.services.cabinet_messages import CabinetMessages
 from cloud.services.claims import Claims
 from cloud.services.clock import Clock
+from cloud.services.disconnects import Disconnects
 from cloud.services.forgiveness import CardHash, ForgivenPulses
 from cloud.services.going_live import GoingLive
 from cloud.services.heartbeats import Heartbeats
@@ -86,8 +87,10 @@ class Cloud:
             claims=Claims(ledger, settlement, forgiven, schedule, self.clock),
             links=self.links,
             heartbeats=Heartbeats(ledger, self.links, silence_ms, self.clock),
+            disconnects=Disconnects(ledger, self.links, self.clock),
             cabinet_messages=cabinet_messages,
             webhook_secret=settings.webhook_secret,
+            presence_secret=settings.presence_secret,
             clock=clock,
         )
         self._sweep = self._sweep_of(stripe, settings, schedule)

@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -108,6 +107,8 @@ class EmqxApi:
 
     def _usable(self) -> tuple[Session, bool]:
         """A session whose connection is new or was used a moment ago; and whether it is new."""
+        from http.cookiejar import DefaultCookiePolicy
+
         from requests import Session
 
         with self._lock:

@@ -55,6 +55,11 @@ def heard(
     return arrived
 
 
+def expiry(message: mqtt.MQTTMessage) -> int | None:
+    """The seconds that the broker sent along with a message."""
+    return getattr(message.properties, "MessageExpiryInterval", None)
+
+
 def test_with_mqtt_5_the_broker_learns_when_a_message_expires(
     port: int, closing: ExitStack
 ) -> None:
@@ -65,9 +70,8 @@ def test_with_mqtt_5_the_broker_learns_when_a_message_expires(
     publisher.publish(TOPIC, b"1", 118)
     publisher.publish(TOPIC, b"2")
     first, second = of_5.get(timeout=8.0), of_5.get(timeout=8.0)
-    assert first.properties is not None
-    assert first.properties.json()["MessageExpiryInterval"] in (117, 118)
-    assert not hasattr(second.properties, "MessageExpiryInterval")
+    assert expiry(first) in (117, 118)
+    assert expiry(second) is None
     # The kiosk speaks 3.1.1, and gets the same message.
     assert [of_3.get(timeout=8.0).payload for _ in range(2)] == [b"1", b"2"]
 
@@ -77,4 +81,4 @@ def test_with_mqtt_3_a_message_is_published_without(port: int, closing: ExitStac
     publisher = MqttPublisher(f"mqtt://127.0.0.1:{port}", version="3.1.1")
     closing.callback(publisher.close)
     publisher.publish(TOPIC, b"1", 118)
-    assert not hasattr(of_5.get(timeout=8.0).properties, "MessageExpiryInterval")
+    assert expiry(of_5.get(timeout=8.0)) is None
