@@ -11,7 +11,7 @@ import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 KEY = "app-id", "app/secret"
 Reply = tuple[int, object]
@@ -55,7 +55,7 @@ class Emqx:
     users: dict[str, str] = field(default_factory=dict)
     rules: list[dict[str, str]] = field(default_factory=list)
     subscribed: set[str] = field(default_factory=set)
-    clients: list[str] = field(default_factory=list)
+    clients: dict[str, str] = field(default_factory=dict)  # client id to account
     calls: list[Call] = field(default_factory=list)
     connections: set[int] = field(default_factory=set)
     replies: list[Reply] = field(default_factory=list)
@@ -183,9 +183,15 @@ class Emqx:
     def _client(self, call: Call, name: str) -> Reply:
         """clients_v5.html, "View All Clients" and "Kick a Client"."""
         if call.method == "GET":
-            meta = {"page": 1, "limit": 1, "hasnext": False, "count": len(self.clients)}
-            return 200, {"meta": meta, "data": [{"clientid": name} for name in self.clients[:1]]}
+            wanted = parse_qs(call.query).get("username")
+            listed = [
+                {"clientid": client, "username": user, "connected": True}
+                for client, user in self.clients.items()
+                if wanted is None or user == wanted[0]
+            ]
+            meta = {"page": 1, "limit": 100, "hasnext": False, "count": len(listed)}
+            return 200, {"meta": meta, "data": listed[:100]}
         if name not in self.clients:
             return 404, {"code": "CLIENTID_NOT_FOUND", "message": "Client ID not found"}
-        self.clients.remove(name)
+        del self.clients[name]
         return 204, None
