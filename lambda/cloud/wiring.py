@@ -8,12 +8,14 @@ from pathlib import Path
 
 from cloud.adapters.emqx_api import EmqxApi
 from cloud.adapters.emqx_publisher import EmqxPublisher
+from cloud.adapters.emqx_status import BrokerStatus, EmqxStatus
 from cloud.adapters.mqtt_publisher import MqttPublisher
 from cloud.adapters.publisher import Publisher
 from cloud.adapters.stripe_gateway import Gateway, StripeGateway
 from cloud.core.orders import Schedule
 from cloud.core.stamps import to_ms
 from cloud.http.api import Api
+from cloud.services.broker_watch import BrokerWatch
 from cloud.services.cabinet_messages import CabinetMessages
 from cloud.services.claims import Claims
 from cloud.services.clock import Clock
@@ -44,9 +46,11 @@ class Cloud:
         publisher: Publisher,
         settings: Settings,
         clock: Callable[[], float] = time.time,
+        broker_status: BrokerStatus | None = None,
     ) -> None:
         self.ledger = ledger
         self._publisher = publisher
+        self._broker_status = broker_status
         times = settings.times
         schedule = Schedule(
             deadline_ms=to_ms(times.deadline),
@@ -94,6 +98,11 @@ class Cloud:
             clock=clock,
         )
         self._sweep = self._sweep_of(stripe, settings, schedule)
+        self._broker_watch = (
+            BrokerWatch(ledger, broker_status, settings.emqx_session_minutes, self.clock)
+            if broker_status
+            else None
+        )
 
     def _sweep_of(self, stripe: Gateway, settings: Settings, schedule: Schedule) -> Sweep:
         """The sweep over parts of its own, which ask Stripe nothing once its time is over."""
@@ -117,11 +126,16 @@ class Cloud:
 
     def sweep(self) -> Swept:
         """Finishes what was left in between; to be called about once a minute."""
-        return self._sweep.run()
+        swept = self._sweep.run()
+        if self._broker_watch and not swept.left:
+            self._broker_watch.run()
+        return swept
 
     def close(self) -> None:
         """Ends the connections to the broker and the store."""
         self._publisher.close()
+        if self._broker_status:
+            self._broker_status.close()
         self.ledger.close()
 
 
@@ -139,6 +153,16 @@ def publisher_of(settings: Settings) -> Publisher:
     )
 
 
+def broker_status_of(settings: Settings) -> BrokerStatus | None:
+    """What tells how the broker is; a broker over MQTT tells nothing of itself."""
+    if not settings.broker_is_emqx_api:
+        return None
+    platform = settings.emqx_platform_url
+    return EmqxStatus(
+        EmqxApi(settings.mqtt_url, settings.mqtt_ca_file), EmqxApi(platform) if platform else None
+    )
+
+
 def build(settings: Settings) -> Cloud:
     """A cloud with the real parts. But for the ledger, nothing is connected before it is used, nor
     is its library imported.
@@ -150,4 +174,5 @@ def build(settings: Settings) -> Cloud:
         stripe=stripe,
         publisher=publisher_of(settings),
         settings=settings,
+        broker_status=broker_status_of(settings),
     )

@@ -56,6 +56,7 @@ class Emqx:
     rules: list[dict[str, str]] = field(default_factory=list)
     subscribed: set[str] = field(default_factory=set)
     clients: dict[str, str] = field(default_factory=dict)  # client id to account
+    away: set[str] = field(default_factory=set)  # those whose session is all that is left
     calls: list[Call] = field(default_factory=list)
     connections: set[int] = field(default_factory=set)
     replies: list[Reply] = field(default_factory=list)
@@ -183,11 +184,13 @@ class Emqx:
     def _client(self, call: Call, name: str) -> Reply:
         """clients_v5.html, "View All Clients" and "Kick a Client"."""
         if call.method == "GET":
-            wanted = parse_qs(call.query).get("username")
+            query = parse_qs(call.query)
+            wanted = query.get("username")
             listed = [
-                {"clientid": client, "username": user, "connected": True}
+                {"clientid": client, "username": user, "connected": client not in self.away}
                 for client, user in self.clients.items()
-                if wanted is None or user == wanted[0]
+                if (wanted is None or user == wanted[0])
+                and not (query.get("conn_state") == ["connected"] and client in self.away)
             ]
             meta = {"page": 1, "limit": 100, "hasnext": False, "count": len(listed)}
             return 200, {"meta": meta, "data": listed[:100]}
