@@ -7,13 +7,14 @@ import os
 import sys
 from collections.abc import Sequence
 
+from cloud.adapters.parameter_store import ParametersUnavailable
 from cloud.adapters.stripe_gateway import StripeRefused, StripeUnavailable
 from cloud.cli import output
 from cloud.cli.admin import Admin, AdminError, parser, sandbox_of
 from cloud.cli.broker_accounts import BrokerAccountError
-from cloud.settings import SettingsError, from_environment
+from cloud.settings import SettingsError
 from cloud.stores.base import LedgerUnavailable
-from cloud.wiring import build
+from cloud.wiring import build, read_settings
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.data:
             settings, sandbox = sandbox_of(args.data.resolve())
         else:
-            settings, sandbox = from_environment(os.environ), {}
+            settings, sandbox = read_settings(os.environ), {}
         cloud = build(settings)
         try:
             admin = Admin(cloud, settings, sandbox, args.data and args.data.resolve())
@@ -37,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         output.OutputError,
         SettingsError,
         LedgerUnavailable,
+        ParametersUnavailable,
         StripeUnavailable,
         StripeRefused,
     ) as error:

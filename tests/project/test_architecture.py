@@ -43,8 +43,10 @@ LAYERS = {
     "services": {"core", "settings", "stores", "adapters"},
     "http": BELOW_HTTP,
     "cli": BELOW_HTTP,
-    "wiring": BELOW_HTTP | {"http"},
-    "handler": {"settings", "wiring"},
+    "parameter_path": {"settings"},
+    "wiring": BELOW_HTTP | {"http", "parameter_path"},
+    "current_cloud": {"settings", "adapters", "parameter_path", "wiring"},
+    "handler": {"current_cloud"},
     "admin": BELOW_HTTP | {"cli", "wiring"},
 }
 
@@ -55,7 +57,10 @@ DOORS = {"open", "print", "input", "exec", "eval", "__import__"}
 # The only places that know a library, folders with a slash at their end.
 PLACES = {
     "RPi": {"kiosk/hardware/gpio.py"},
-    "awscrt": {"lambda/cloud/stores/dynamodb_client.py"},
+    "awscrt": {
+        "lambda/cloud/adapters/parameter_store.py",
+        "lambda/cloud/stores/dynamodb_client.py",
+    },
     "babel": {"kiosk/display/catalogue.py", "kiosk/display/money.py"},
     "paho": {"kiosk/adapters/broker.py", "lambda/cloud/adapters/mqtt_publisher.py"},
     "pydantic": {"kiosk/config/", "kiosk/display/theme.py"},
