@@ -35,7 +35,6 @@ from cloud.settings import Settings
 from cloud.stores.base import Ledger
 from cloud.stores.sqlite import SqliteLedger
 
-
 WATCH_WITHIN_MS = 30_000
 
 
