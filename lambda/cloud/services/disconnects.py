@@ -54,7 +54,7 @@ class Disconnects:
         self._links.switch_off(cabinet.machine_id)
         # A heartbeat that came in between found the link still on.
         presence = self._ledger.presence(cabinet.machine_id)
-        if presence and not presence.gone_at_ms:
+        if presence and not presence.is_gone:
             links = self._ledger.cabinet_items(cabinet.machine_id).links
             self._links.follow(cabinet, links, presence.healthy)
             return "back already"
