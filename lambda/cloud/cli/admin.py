@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cloud.adapters.stripe_gateway import StripeRefused, StripeUnavailable
-from cloud.cli import cabinet_config, output
+from cloud.cli import cabinet_config, ledger_backup, output
 from cloud.core import cabinets, money, order_life, problems
 from cloud.core.cabinets import MACHINE_ID, Cabinet
 from cloud.core.orders import Order
@@ -124,6 +124,14 @@ class Admin:
         self._replace(cabinet, cabinets.remove(cabinet, self._stamp()))
         self._cloud.links.switch_off(cabinet.machine_id)
         output.line(f"{cabinet.machine_id} is removed: its token is void and its link is off")
+
+    def backup(self, args: argparse.Namespace) -> None:
+        """Writes the whole ledger to a new file; nobody may write to it meanwhile."""
+        ledger_backup.backup(self._ledger, args.file, self._stamp().write_id)
+
+    def restore(self, args: argparse.Namespace) -> None:
+        """Reads a backup into an empty ledger, of this or another kind of store."""
+        ledger_backup.restore(self._ledger, args.file)
 
     def list(self, _args: argparse.Namespace) -> None:
         """Lists the cabinets and their last heartbeats."""
@@ -463,6 +471,8 @@ def parser() -> argparse.ArgumentParser:
         metavar="MACHINE_ID=FILE",
         help="compare a cabinet's journal too, as `kiosk ledger --csv` printed it",
     )
+    command("backup").add_argument("file", type=Path)
+    command("restore").add_argument("file", type=Path)
     command("go-live").add_argument(
         "--check", action="store_true", help="only look whether everything is right"
     )
