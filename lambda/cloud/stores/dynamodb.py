@@ -352,11 +352,10 @@ def _index_attributes(item: Item, keep_ms: int) -> dict[str, str | int | None]:
         case PaymentLink():
             off = item.settled and not item.wanted
             last_ms = max(item.created_at_ms, item.checked_at_ms)
+            made = table.at_with(item.created_at_ms, key)
             return {
                 **_due(item, item.due_at_ms),
-                **_in(
-                    table.CURRENT, item.machine_id, f"link#{table.at_with(item.created_at_ms, key)}"
-                ),
+                **_in(table.CURRENT, item.machine_id, f"link#{made}"),
                 **_expiry(last_ms if off else None, keep_ms),
             }
         case Incident():
