@@ -13,6 +13,11 @@ class SettingsError(Exception):
     """The settings cannot be used; the message has one line for each thing that is wrong."""
 
 
+# EMQX Serverless, of a month: https://docs.emqx.com/en/cloud/latest/price/pricing.html
+FREE_SESSION_MINUTES = 1_000_000
+SHORTEST_SECRET = 32
+
+
 @dataclass(frozen=True)
 class Times:
     """Seconds. The reasons for the defaults are in ``docs/protocol.md``."""
@@ -34,8 +39,12 @@ class Settings:
     """Where everything is, and the secrets. ``public_url`` is where phones reach the API;
     ``payment_methods`` are what the links take, by Stripe's names.
 
+    ``mqtt_url`` is the broker, or the HTTP API of an EMQX deployment.
     ``mqtt_ca_file`` is the certificate that signed the broker's own, empty for the system's list;
-    ``mqtt_cabinet_url`` is where cabinets reach the broker, if not where the cloud does.
+    ``mqtt_cabinet_url`` is where cabinets reach the broker, if not where the cloud does;
+    ``mqtt_version`` is the MQTT that the cloud speaks. ``presence_secret`` signs what the broker
+    says of lost connections; empty if it says nothing. ``emqx_platform_url`` is the API that knows
+    whether the deployment runs, ``emqx_session_minutes`` a month's quota, 0 for none.
     """
 
     ledger: str
@@ -46,8 +55,17 @@ class Settings:
     stripe_api_base: str = ""
     mqtt_ca_file: str = ""
     mqtt_cabinet_url: str = ""
+    mqtt_version: str = "5"
+    presence_secret: str = field(default="", repr=False)
+    emqx_platform_url: str = field(default="", repr=False)
+    emqx_session_minutes: int = FREE_SESSION_MINUTES
     times: Times = Times()
     payment_methods: tuple[str, ...] = ("card",)
+
+    @property
+    def broker_is_emqx_api(self) -> bool:
+        """Whether messages go over EMQX's HTTP API, and not over MQTT."""
+        return urlsplit(self.mqtt_url).scheme in ("https", "http")
 
 
 # What a Payment Link can take and Stripe can hold: a player is charged after the coins dropped.
@@ -112,6 +130,29 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
     for_cabinets = environment.get("MQTT_CABINET_URL", "").strip()
     if for_cabinets:
         mistakes += _cabinet_broker_mistakes("MQTT_CABINET_URL", for_cabinets)
+    elif broker.startswith(("https:", "http:")):
+        mistakes.append(
+            "MQTT_CABINET_URL is not set: where cabinets reach the deployment, as in "
+            "mqtts://host:8883 (EMQX's overview page has it)"
+        )
+    version = environment.get("MQTT_VERSION", "5").strip()
+    if version not in ("5", "3.1.1"):
+        mistakes.append("MQTT_VERSION must be 5 or 3.1.1")
+    presence = environment.get("PRESENCE_SECRET", "").strip()
+    if presence and not re.fullmatch(rf"[A-Za-z0-9_-]{{{SHORTEST_SECRET},}}", presence):
+        mistakes.append(
+            f"PRESENCE_SECRET must be {SHORTEST_SECRET} or more of a-z A-Z 0-9 _ -, as "
+            "`openssl rand -hex 32` prints: it stands in a rule of the broker"
+        )
+    platform = environment.get("EMQX_PLATFORM_URL", "").strip()
+    if platform:
+        mistakes += _emqx_mistakes(
+            "EMQX_PLATFORM_URL", platform, "https://KEY:SECRET@host/api/deployments/ID"
+        )
+    minutes = environment.get("EMQX_SESSION_MINUTES", str(FREE_SESSION_MINUTES)).strip()
+    if not re.fullmatch("[0-9]{1,12}", minutes):
+        mistakes.append("EMQX_SESSION_MINUTES must be a whole number, 0 if there is no quota")
+        minutes = "0"
     ca_file = environment.get("MQTT_CA_FILE", "").strip()
     if ca_file:
         mistakes += _ca_file_mistakes("MQTT_CA_FILE", ca_file, broker)
@@ -136,6 +177,10 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         stripe_api_base=stripe,
         mqtt_ca_file=ca_file,
         mqtt_cabinet_url=for_cabinets,
+        mqtt_version=version,
+        presence_secret=presence,
+        emqx_platform_url=platform,
+        emqx_session_minutes=int(minutes),
         times=times,
         payment_methods=methods,
     )
@@ -217,11 +262,15 @@ def is_loopback(host: str) -> bool:
 
 def broker_mistakes(name: str, url: str) -> Iterator[str]:
     """What is wrong with a broker's address with an account in it, which is never repeated."""
+    if url.startswith(("https:", "http:")):
+        yield from _emqx_mistakes(name, url, "https://APP-ID:APP-SECRET@host:8443/api/v5")
+        return
     address = _address(url, "mqtts", "mqtt")
     if address is None:
         yield (
             f"{name} must be like mqtts://user:password@host:8883, with what is neither letter nor "
-            "digit in the password percent-encoded"
+            "digit in the password percent-encoded; or EMQX's API, like "
+            "https://APP-ID:APP-SECRET@host:8443/api/v5"
         )
         return
     if _in_the_clear(address):
@@ -234,6 +283,18 @@ def broker_mistakes(name: str, url: str) -> Iterator[str]:
             f"{name} names no account with a password: make one for the cloud at the broker, and "
             "say it as in mqtts://user:password@host:8883"
         )
+
+
+def _emqx_mistakes(name: str, url: str, example: str) -> Iterator[str]:
+    """What is wrong with the address of one of EMQX's APIs, which holds its key."""
+    address = _address(url, "https", "http")
+    if address is None or not address.path.strip("/") or address.query or address.fragment:
+        yield f"{name} must be like {example}"
+        return
+    if _in_the_clear(address):
+        yield f"{name} must begin with https://: the API key must not travel in the clear"
+    if not (address.username and address.password):
+        yield f"{name} names no API key: make one in EMQX's console, and say it as in {example}"
 
 
 def _cabinet_broker_mistakes(name: str, url: str) -> Iterator[str]:

@@ -6,15 +6,20 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from cloud.adapters.emqx_api import EmqxApi
+from cloud.adapters.emqx_publisher import EmqxPublisher
+from cloud.adapters.emqx_status import BrokerStatus, EmqxStatus
 from cloud.adapters.mqtt_publisher import MqttPublisher
 from cloud.adapters.publisher import Publisher
 from cloud.adapters.stripe_gateway import Gateway, StripeGateway
 from cloud.core.orders import Schedule
 from cloud.core.stamps import to_ms
 from cloud.http.api import Api
+from cloud.services.broker_watch import BrokerWatch
 from cloud.services.cabinet_messages import CabinetMessages
 from cloud.services.claims import Claims
 from cloud.services.clock import Clock
+from cloud.services.disconnects import Disconnects
 from cloud.services.forgiveness import CardHash, ForgivenPulses
 from cloud.services.going_live import GoingLive
 from cloud.services.heartbeats import Heartbeats
@@ -40,9 +45,11 @@ class Cloud:
         publisher: Publisher,
         settings: Settings,
         clock: Callable[[], float] = time.time,
+        broker_status: BrokerStatus | None = None,
     ) -> None:
         self.ledger = ledger
         self._publisher = publisher
+        self._broker_status = broker_status
         times = settings.times
         schedule = Schedule(
             deadline_ms=to_ms(times.deadline),
@@ -83,11 +90,18 @@ class Cloud:
             claims=Claims(ledger, settlement, forgiven, schedule, self.clock),
             links=self.links,
             heartbeats=Heartbeats(ledger, self.links, silence_ms, self.clock),
+            disconnects=Disconnects(ledger, self.links, self.clock),
             cabinet_messages=cabinet_messages,
             webhook_secret=settings.webhook_secret,
+            presence_secret=settings.presence_secret,
             clock=clock,
         )
         self._sweep = self._sweep_of(stripe, settings, schedule)
+        self._broker_watch = (
+            BrokerWatch(ledger, broker_status, settings.emqx_session_minutes, self.clock)
+            if broker_status
+            else None
+        )
 
     def _sweep_of(self, stripe: Gateway, settings: Settings, schedule: Schedule) -> Sweep:
         """The sweep over parts of its own, which ask Stripe nothing once its time is over."""
@@ -111,11 +125,16 @@ class Cloud:
 
     def sweep(self) -> Swept:
         """Finishes what was left in between; to be called about once a minute."""
-        return self._sweep.run()
+        swept = self._sweep.run()
+        if self._broker_watch and not swept.left:
+            self._broker_watch.run()
+        return swept
 
     def close(self) -> None:
         """Ends the connections to the broker and the store."""
         self._publisher.close()
+        if self._broker_status:
+            self._broker_status.close()
         self.ledger.close()
 
 
@@ -135,6 +154,25 @@ def open_ledger(address: str) -> Ledger:
     return SqliteLedger(Path(address.removeprefix("sqlite:///")))
 
 
+def publisher_of(settings: Settings) -> Publisher:
+    """The publisher that the broker's address asks for."""
+    if settings.broker_is_emqx_api:
+        return EmqxPublisher(EmqxApi(settings.mqtt_url, settings.mqtt_ca_file))
+    return MqttPublisher(
+        settings.mqtt_url, ca_file=settings.mqtt_ca_file, version=settings.mqtt_version
+    )
+
+
+def broker_status_of(settings: Settings) -> BrokerStatus | None:
+    """What tells how the broker is; a broker over MQTT tells nothing of itself."""
+    if not settings.broker_is_emqx_api:
+        return None
+    platform = settings.emqx_platform_url
+    return EmqxStatus(
+        EmqxApi(settings.mqtt_url, settings.mqtt_ca_file), EmqxApi(platform) if platform else None
+    )
+
+
 def build(settings: Settings) -> Cloud:
     """A cloud with the real parts. But for the ledger, nothing is connected before it is used, nor
     is its library imported.
@@ -144,6 +182,7 @@ def build(settings: Settings) -> Cloud:
     return Cloud(
         ledger=ledger,
         stripe=stripe,
-        publisher=MqttPublisher(settings.mqtt_url, ca_file=settings.mqtt_ca_file),
+        publisher=publisher_of(settings),
         settings=settings,
+        broker_status=broker_status_of(settings),
     )

@@ -282,7 +282,7 @@ class _StripePort(_Port):
 
 
 class _PublisherPort(_Port):
-    def publish(self, topic: str, payload: bytes) -> None:
+    def publish(self, topic: str, payload: bytes, expiry_s: int | None = None) -> None:
         self._ask("publish", topic, payload)
 
     def close(self) -> None:

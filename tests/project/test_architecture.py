@@ -60,7 +60,7 @@ PLACES = {
     "paho": {"kiosk/adapters/broker.py", "lambda/cloud/adapters/mqtt_publisher.py"},
     "pydantic": {"kiosk/config/", "kiosk/display/theme.py"},
     "pygame": {"kiosk/display/"},
-    "requests": {"kiosk/adapters/cloud_client.py"},
+    "requests": {"kiosk/adapters/cloud_client.py", "lambda/cloud/adapters/emqx_api.py"},
     "segno": {"kiosk/display/qr.py"},
     "sqlite3": {
         "kiosk/journal/archive.py",

@@ -17,7 +17,7 @@ from cloud.core.cabinets import Cabinet, PaymentLink
 from cloud.core.limits import MOST_LISTED
 from cloud.core.messages import timestamp
 from cloud.core.orders import Code, LostRequest, Order, OrderState, Refused
-from cloud.http import receipt, requests, webhook_signature
+from cloud.http import presence_signature, receipt, requests, webhook_signature
 from cloud.http.api_gateway import (
     HttpError,
     Request,
@@ -33,6 +33,7 @@ from cloud.http.cabinet_auth import Cabinets, NotAllowed, WithItems, WithOrder, 
 from cloud.http.refusals import Refusals
 from cloud.services.cabinet_messages import CabinetMessages
 from cloud.services.claims import Changing, Claims, UnknownOrder
+from cloud.services.disconnects import Disconnects
 from cloud.services.heartbeats import Heartbeats
 from cloud.services.payment_links import PaymentLinks, UnknownPrice
 from cloud.services.stripe_events import StripeEvents
@@ -54,8 +55,10 @@ class Api:
         claims: Claims,
         links: PaymentLinks,
         heartbeats: Heartbeats,
+        disconnects: Disconnects,
         cabinet_messages: CabinetMessages,
         webhook_secret: str,
+        presence_secret: str,
         clock: Callable[[], float],
     ) -> None:
         self._ledger = ledger
@@ -63,8 +66,10 @@ class Api:
         self._claims = claims
         self._links = links
         self._heartbeats = heartbeats
+        self._disconnects = disconnects
         self._cabinet_messages = cabinet_messages
         self._webhook_secret = webhook_secret
+        self._presence_secret = presence_secret
         self._clock = clock
         self._refusals = Refusals(clock)
         # API Gateway has chosen the route already: these are the names in lambda/template.yaml.
@@ -76,6 +81,7 @@ class Api:
             "POST /claim": self._claim,
             "POST /settle": self._settle,
             "POST /gameover": self._game_over,
+            "POST /presence": self._presence,
             "GET /receipt": self._receipt,
         }
 
@@ -99,6 +105,9 @@ class Api:
         except webhook_signature.BadSignature as error:
             self._refusals.note(400, route, error.cause)
             return error_response(400, str(error))
+        except presence_signature.BadSignature as error:
+            self._refusals.note(401, route, error.cause)
+            return error_response(401, str(error))
         except UnknownOrder as error:
             return error_response(404, str(error), Code.ORDER_UNKNOWN.value)
         except UnknownPrice as error:
@@ -208,6 +217,17 @@ class Api:
         if not self._cabinet_messages.game_over(cabinet.machine_id, ended_at):
             raise HttpError(503, "the broker cannot be reached: send it again")
         return json_response({"message": "Game over signal sent"})
+
+    def _presence(self, request: Request) -> Response:
+        if not self._presence_secret:
+            raise HttpError(404, "there is no such call: PRESENCE_SECRET is not set")
+        lost = requests.disconnect(request.json_body())
+        presence_signature.check(
+            lost, request.header("x-arcade-signature"), self._presence_secret, self._clock()
+        )
+        done = self._disconnects.handle(lost)
+        log.info("the broker lost %s (%s): %s", lost.client_id, lost.reason, done)
+        return json_response({"message": done})
 
     def _receipt(self, request: Request) -> Response:
         session_id = request.query.get("session_id", "")
