@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cloud.adapters.stripe_gateway import StripeRefused, StripeUnavailable
-from cloud.cli import broker_accounts, cabinet_config, output
+from cloud.cli import broker_accounts, cabinet_config, ledger_backup, output
 from cloud.core import cabinets, money, order_life, problems
 from cloud.core.cabinets import MACHINE_ID, Cabinet
 from cloud.core.orders import Order
@@ -130,6 +130,14 @@ class Admin:
             done = broker_accounts.remove(self._settings, cabinet.machine_id, args.broker_files)
             for sentence in done:
                 output.line(sentence)
+
+    def backup(self, args: argparse.Namespace) -> None:
+        """Writes the whole ledger to a new file; nobody may write to it meanwhile."""
+        ledger_backup.backup(self._ledger, args.file, self._stamp().write_id)
+
+    def restore(self, args: argparse.Namespace) -> None:
+        """Reads a backup into an empty ledger, of this or another kind of store."""
+        ledger_backup.restore(self._ledger, args.file)
 
     def list(self, _args: argparse.Namespace) -> None:
         """Lists the cabinets and their last heartbeats."""
@@ -482,6 +490,8 @@ def parser() -> argparse.ArgumentParser:
         metavar="MACHINE_ID=FILE",
         help="compare a cabinet's journal too, as `kiosk ledger --csv` printed it",
     )
+    command("backup").add_argument("file", type=Path)
+    command("restore").add_argument("file", type=Path)
     command("go-live").add_argument(
         "--check", action="store_true", help="only look whether everything is right"
     )
