@@ -1,0 +1,246 @@
+"""Deliberate defects of the wider world: each brings back what once went wrong there.
+
+What the simulation cannot see is held by tests of the real parts:
+
+======================================================  =========================================
+a game over counts twice after a 503 that was sent      tests/kiosk/core/test_old_news.py
+"released" is shown for a moment only                   tests/kiosk/core/test_old_news.py
+a relay that fails to open once stays closed            tests/kiosk/test_stuck_relay.py
+the journal grows for ever, and a start checks it all   tests/kiosk/journal/test_archive.py
+publishing from a Lambda that was frozen takes seconds  tests/cloud/adapters/test_mqtt_publisher.py
+a code stays while the engine is stuck                  tests/kiosk/test_watchdog.py
+the sweep takes longer than Lambda's limit              tests/cloud/services/test_sweep_time.py
+======================================================  =========================================
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cloud.adapters.stripe_gateway import StripeRefused
+from cloud.cli import admin, output
+from cloud.core import cabinets
+from cloud.core.cabinets import PaymentLink
+from cloud.core.orders import Order
+from cloud.core.payments import Intent
+from cloud.http import api, requests
+from cloud.services import claims, payment_links, settlement, stripe_events, sweep
+from cloud.services.forgiveness import ForgivenPulses
+from cloud.services.payment_links import PaymentLinks
+from cloud.services.refunds import RefundsAndDisputes
+from kiosk.core import screens
+from kiosk.core.cabinet import drive, handlers
+from kiosk.core.cabinet.step import Step
+from kiosk.core.effects import SettleCall
+from kiosk.core.events import Answered
+from kiosk.core.messages import Decision
+from kiosk.core.view import Screen, View
+from tests.simulation.defects import DEFECTS, Plant, defect
+
+# Each of them, and the first ones.
+ALL_DEFECTS: dict[str, Plant] = DEFECTS
+
+
+# Money that leaks
+
+
+@defect("the settle does not say what was forgiven")
+def _silent_forgiveness(monkeypatch: pytest.MonkeyPatch) -> None:
+    settle_call = drive.settle_call
+    monkeypatch.setattr(
+        drive,
+        "settle_call",
+        lambda machine_id, order: replace(settle_call(machine_id, order), forgiven=0, made=0),
+    )
+
+
+@defect("a cabinet forgives as much as is asked")
+def _no_daily_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handlers, "forgives", lambda *_: True)
+
+
+@defect("the same card is forgiven again and again")
+def _any_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ForgivenPulses, "card_was_forgiven", lambda _self, _card: False)
+
+
+@defect("what was captured before the ledger was restored goes back")
+def _refund_what_was_earned(monkeypatch: pytest.MonkeyPatch) -> None:
+    def release(self: stripe_events.StripeEvents, order: Order) -> str:
+        self._ledger.insert(order)
+        self._releases.release(order, "its event never came")
+        return "the order is stored and released"
+
+    monkeypatch.setattr(stripe_events.StripeEvents, "_rebuild", release)
+    monkeypatch.setattr(Intent, "settled", property(lambda _self: False))
+
+
+@defect("a gateway's own answer ends a settle")
+def _believe_the_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = handlers.call_answered
+
+    def trusting(step: Step, event: Answered) -> None:
+        if isinstance(event.call, SettleCall) and 400 <= event.status < 500:
+            event = replace(event, body={**event.body, "code": next(iter(Decision)).value})
+        answered(step, event)
+
+    monkeypatch.setattr(handlers, "call_answered", trusting)
+    monkeypatch.setattr(handlers, "settle_again", lambda _step, _order: None)
+
+
+@defect("a price list sells more credits than a cabinet takes")
+def _no_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admin, "mistakes", lambda _prices: [])
+    monkeypatch.setattr("cloud.core.orders.MOST_CREDITS", 1_000_000)
+
+
+@defect("claims and settles that contradict the ledger are told to nobody")
+def _silent_contradictions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        claims.Claims, "_refused", lambda _self, _order, _call, refused, _told="": refused
+    )
+
+
+@defect("a heartbeat's answer shows the claim ids")
+def _show_claim_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    claimed = api._claimed_order
+
+    def open_hearted(order: Order, now: float) -> dict[str, Any]:
+        return claimed(order, now) | {"claim_id": order.claim_id}
+
+    monkeypatch.setattr(api, "_claimed_order", open_hearted)
+
+
+@defect("a capture that Stripe refuses is told to nobody")
+def _silent_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settlement.Settlement, "_refused", lambda _self, order, _due, _error: order)
+    monkeypatch.setattr(sweep.Sweep, "_report_stuck", lambda _self, _order: None)
+
+
+@defect("a dispute is told to nobody")
+def _silent_dispute(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RefundsAndDisputes, "_report_dispute", lambda _self, _order: None)
+
+
+@defect("switching a link off leaves its checkout pages open")
+def _old_tabs_sell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PaymentLinks, "_expire_sessions", lambda _self, _link: False)
+
+
+@defect("a hold that was cancelled in the dashboard can be claimed")
+def _claim_what_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stripe_events.StripeEvents, "_cancelled", lambda _self, _event: "seen")
+
+
+# Stuck, deaf, blind
+
+
+@defect("what was left with the broker is not asked for again")
+def _deaf(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handlers, "_hear_what_was_left", lambda _step: None)
+
+
+@defect("a link of another Stripe account is asked about for ever")
+def _insist_on_the_old_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    def insist(_self: PaymentLinks, link: PaymentLink) -> PaymentLink:
+        raise StripeRefused(f"No such payment link: {link.link_id}", "resource_missing", 404)
+
+    monkeypatch.setattr(PaymentLinks, "_not_known", insist)
+
+
+@defect("a link keeps the receipt's address that it was made with")
+def _old_receipts(monkeypatch: pytest.MonkeyPatch) -> None:
+    made_with = PaymentLinks._made_with
+
+    def forgetful(self: PaymentLinks, cabinet: cabinets.Cabinet) -> str:
+        receipt, self._receipt = self._receipt, ""
+        try:
+            return made_with(self, cabinet)
+        finally:
+            self._receipt = receipt
+
+    monkeypatch.setattr(PaymentLinks, "_made_with", forgetful)
+
+
+@defect("nobody looks whether Stripe still has a link on")
+def _never_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PaymentLinks, "_looked_at", lambda _self, link: link)
+
+
+@defect("what is wanted of a link is stored after Stripe was asked")
+def _ask_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hasty(self: PaymentLinks, link: PaymentLink, active: bool) -> PaymentLink:
+        if link.wanted == active and link.settled:
+            return link
+        self._stripe.switch_link(link.link_id, active)
+        stamp = self._clock.stamp()
+        wanted = cabinets.want(link, active, stamp.at_ms + payment_links.SWITCHING_MS, stamp)
+        if not self._ledger.replace(link, wanted):
+            return self._ledger.link(link.link_id) or link
+        return self._ask(wanted)
+
+    monkeypatch.setattr(PaymentLinks, "_switch", hasty)
+
+
+@defect("the sweep ends at an error that nobody expects")
+def _fragile_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fragile(self: sweep.Sweep, order_id: str) -> str:
+        order = self._ledger.order(order_id)
+        return self._order(order) if order else ""
+
+    monkeypatch.setattr(sweep.Sweep, "_sweep_order", fragile)
+
+
+@defect("an order that fails stays in front of the others, and nobody is told")
+def _unfair_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep.Sweep, "_put_behind", lambda _self, _order_id: None)
+
+
+@defect("a payment's status is news however old it is")
+def _old_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stripe_events, "NEWS_MS", 30 * 86_400_000)
+    monkeypatch.setattr(handlers, "_is_no_news", lambda _step, _message: False)
+
+
+@defect("an order that waits for the cloud is shown as under way for ever")
+def _paying_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = screens.view
+
+    def patient(state: Any, now: float, rules: Any) -> View:
+        return view(state, now, replace(rules, waiting_s=86_400.0))
+
+    monkeypatch.setattr(screens, "view", patient)
+
+
+@defect("somebody else's payment hides the code")
+def _hide_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = screens.view
+
+    def shy(state: Any, now: float, rules: Any) -> View:
+        shown = view(state, now, rules)
+        return replace(shown, offer=None) if shown.screen is Screen.PAYING else shown
+
+    monkeypatch.setattr(screens, "view", shy)
+
+
+# Strangers
+
+
+@defect("a cabinet's words are printed as they came")
+def _print_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (requests, output):
+        monkeypatch.setattr(module, "one_line", lambda text, _most=0: text)
+
+
+@defect("a cabinet may claim the orders of its neighbours")
+def _any_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    def anyones(self: claims.Claims, _machine_id: str, order_id: str) -> Order:
+        order = self._ledger.order(order_id)
+        if order is None:
+            raise claims.UnknownOrder(order_id)
+        return order
+
+    monkeypatch.setattr(claims.Claims, "_order_of", anyones)
