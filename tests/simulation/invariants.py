@@ -199,7 +199,7 @@ def nothing_is_stuck_in_silence(
                 order_id in page,
                 f"{order_id} is {order.state.value} for {now - since:.0f} s, and not in `problems`",
             )
-        silent = now - cabinet.heard_at > TOLD_S and not cabinet.removed
+        silent = cabinet.heard_at and now - cabinet.heard_at > TOLD_S and not cabinet.removed
         stored = ledger.cabinet(cabinet.machine_id)
         if silent and stored and not stored.removed:
             page = page or problems()

@@ -357,6 +357,7 @@ class Thief:
     def write_nastily(self, cabinet: Cabinet) -> None:
         """A heartbeat whose words would forge lines in the operator's pages."""
         self.world.note(f"thief: writes nasty words as {cabinet.machine_id}")
+        cabinet.heard_at = self.world.now
         self._call(
             cabinet,
             "/status",

@@ -305,6 +305,8 @@ class _Run:
         world.run(until=world.now + 1200.0)
         self.faults.healed = True
         self.cloud.heal()
+        for cabinet in self.cabinets:
+            cabinet.disk_full_until = 0.0
         world.note("everything is healed")
         world.run(until=world.now + 1200.0)
         # From here on only what is late comes still; the sweeps need not be many.
