@@ -585,7 +585,7 @@ class Model:
     def _forgiven(self, orders: tuple[int, ...], before: int) -> int:
         """What was forgiven at the cabinet today, by the settles that the ledger has."""
         stored = [self._values.values[n] for n in orders if n != self._nothing]
-        return before + sum(o.forgiven for o in stored)
+        return before + sum(int(o.forgiven) for o in stored)
 
     def _asked_stripe(self, name: str, account: int, index: int) -> Any:
         make = payment_of if name == "payment" else intent_of

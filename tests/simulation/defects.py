@@ -29,13 +29,16 @@ from kiosk.journal.store import Journal
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 DEFECTS: dict[str, Plant] = {}
+OFTEN: dict[str, tuple[str, ...]] = {}
 
 
-def defect(name: str) -> Callable[[Plant], Plant]:
-    """Gives a defect its name."""
+def defect(name: str, *often: str) -> Callable[[Plant], Plant]:
+    """Gives a defect its name, and the faults that strike ten times as often while it is looked
+    for: those without which it shows nothing, and that are rare."""
 
     def keep(plant: Plant) -> Plant:
         DEFECTS[name] = plant
+        OFTEN[name] = often
         return plant
 
     return keep

@@ -9,8 +9,8 @@ import pytest
 from tests.marks import slow_after
 from tests.simulation import century, invariants
 from tests.simulation.__main__ import catch
-from tests.simulation.defects import DEFECTS
 from tests.simulation.run import AWAITS_MEND, RATES, shrink, simulate
+from tests.simulation.wide_defects import ALL_DEFECTS
 
 RUNS = 60
 
@@ -90,7 +90,7 @@ NEAR = {
 }
 
 
-@pytest.mark.parametrize("name", slow_after(4, DEFECTS))
+@pytest.mark.parametrize("name", slow_after(2, ALL_DEFECTS))
 def test_a_planted_defect_is_caught(name: str) -> None:
     runs, told = catch(name, NEAR.get(name, 0))
     assert runs, told
@@ -100,7 +100,7 @@ def test_a_planted_defect_is_caught(name: str) -> None:
 def test_a_broken_run_is_shortened_to_the_faults_that_matter(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    DEFECTS["the sweep does not finish what a crash left"](monkeypatch)
+    ALL_DEFECTS["the sweep does not finish what a crash left"](monkeypatch)
     # Fewer faults than in a real run: leaving each out once takes a run.
     rates = {kind: rate / 4 for kind, rate in RATES.items()}
     seed = next(seed for seed in range(100) if simulate(seed, 1, 4, rates).broken)

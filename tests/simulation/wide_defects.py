@@ -24,7 +24,7 @@ from cloud.adapters.stripe_gateway import StripeRefused
 from cloud.cli import admin, output
 from cloud.core import cabinets
 from cloud.core.cabinets import PaymentLink
-from cloud.core.orders import Order
+from cloud.core.orders import Order, SettleRequest
 from cloud.core.payments import Intent
 from cloud.http import api, requests
 from cloud.services import claims, payment_links, settlement, stripe_events, sweep
@@ -43,6 +43,13 @@ from tests.simulation.defects import DEFECTS, Plant, defect
 # Each of them, and the first ones.
 ALL_DEFECTS: dict[str, Plant] = DEFECTS
 
+# What is seen only where what awaits a mend (``run.AWAITS_MEND``) is played, too.
+WITH_EVERYTHING = (
+    "what was captured before the ledger was restored goes back",
+    "a payment's status is news however old it is",
+    "an order that waits for the cloud is shown as under way for ever",
+)
+
 
 # Money that leaks
 
@@ -57,17 +64,27 @@ def _silent_forgiveness(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-@defect("a cabinet forgives as much as is asked")
+@defect(
+    "a cabinet forgives as much as is asked",
+    "plug pulled at the best moment",
+    "power cut after a pulse",
+)
 def _no_daily_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handlers, "forgives", lambda *_: True)
 
 
-@defect("the same card is forgiven again and again")
+@defect(
+    "the same card is forgiven again and again",
+    "plug pulled at the best moment",
+    "power cut after a pulse",
+)
 def _any_card(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ForgivenPulses, "card_was_forgiven", lambda _self, _card: False)
 
 
-@defect("what was captured before the ledger was restored goes back")
+@defect(
+    "what was captured before the ledger was restored goes back", "operator restores the ledger"
+)
 def _refund_what_was_earned(monkeypatch: pytest.MonkeyPatch) -> None:
     def release(self: stripe_events.StripeEvents, order: Order) -> str:
         self._ledger.insert(order)
@@ -78,7 +95,7 @@ def _refund_what_was_earned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Intent, "settled", property(lambda _self: False))
 
 
-@defect("a gateway's own answer ends a settle")
+@defect("a gateway's own answer ends a settle", "gateway answers by itself")
 def _believe_the_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
     answered = handlers.call_answered
 
@@ -91,20 +108,20 @@ def _believe_the_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handlers, "settle_again", lambda _step, _order: None)
 
 
-@defect("a price list sells more credits than a cabinet takes")
+@defect("a price list sells more credits than a cabinet takes", "operator types 5=1200")
 def _no_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admin, "mistakes", lambda _prices: [])
     monkeypatch.setattr("cloud.core.orders.MOST_CREDITS", 1_000_000)
 
 
-@defect("claims and settles that contradict the ledger are told to nobody")
+@defect("claims and settles that contradict the ledger are told to nobody", "thief with a token")
 def _silent_contradictions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         claims.Claims, "_refused", lambda _self, _order, _call, refused, _told="": refused
     )
 
 
-@defect("a heartbeat's answer shows the claim ids")
+@defect("a heartbeat's answer shows the claim ids", "thief with a token")
 def _show_claim_ids(monkeypatch: pytest.MonkeyPatch) -> None:
     claimed = api._claimed_order
 
@@ -120,7 +137,7 @@ def _silent_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweep.Sweep, "_report_stuck", lambda _self, _order: None)
 
 
-@defect("a dispute is told to nobody")
+@defect("a dispute is told to nobody", "bank disputes")
 def _silent_dispute(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RefundsAndDisputes, "_report_dispute", lambda _self, _order: None)
 
@@ -130,7 +147,12 @@ def _old_tabs_sell(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PaymentLinks, "_expire_sessions", lambda _self, _link: False)
 
 
-@defect("a hold that was cancelled in the dashboard can be claimed")
+@defect(
+    "a hold that was cancelled in the dashboard can be claimed",
+    "dashboard cancels",
+    "message lost",
+    "network away",
+)
 def _claim_what_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stripe_events.StripeEvents, "_cancelled", lambda _self, _event: "seen")
 
@@ -138,12 +160,19 @@ def _claim_what_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
 # Stuck, deaf, blind
 
 
-@defect("what was left with the broker is not asked for again")
+@defect(
+    "what was left with the broker is not asked for again",
+    "disk stays full",
+    "payments begun and left",
+)
 def _deaf(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handlers, "_hear_what_was_left", lambda _step: None)
 
 
-@defect("a link of another Stripe account is asked about for ever")
+@defect(
+    "a link of another Stripe account is asked about for ever",
+    "operator changes the Stripe account",
+)
 def _insist_on_the_old_account(monkeypatch: pytest.MonkeyPatch) -> None:
     def insist(_self: PaymentLinks, link: PaymentLink) -> PaymentLink:
         raise StripeRefused(f"No such payment link: {link.link_id}", "resource_missing", 404)
@@ -151,7 +180,7 @@ def _insist_on_the_old_account(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PaymentLinks, "_not_known", insist)
 
 
-@defect("a link keeps the receipt's address that it was made with")
+@defect("a link keeps the receipt's address that it was made with", "operator changes PUBLIC_URL")
 def _old_receipts(monkeypatch: pytest.MonkeyPatch) -> None:
     made_with = PaymentLinks._made_with
 
@@ -165,12 +194,16 @@ def _old_receipts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PaymentLinks, "_made_with", forgetful)
 
 
-@defect("nobody looks whether Stripe still has a link on")
+@defect("nobody looks whether Stripe still has a link on", "dashboard switches a link off")
 def _never_look(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PaymentLinks, "_looked_at", lambda _self, link: link)
 
 
-@defect("what is wanted of a link is stored after Stripe was asked")
+@defect(
+    "what is wanted of a link is stored after Stripe was asked",
+    "Stripe's answer lost",
+    "operator removes and adds again",
+)
 def _ask_first(monkeypatch: pytest.MonkeyPatch) -> None:
     def hasty(self: PaymentLinks, link: PaymentLink, active: bool) -> PaymentLink:
         if link.wanted == active and link.settled:
@@ -185,7 +218,7 @@ def _ask_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PaymentLinks, "_switch", hasty)
 
 
-@defect("the sweep ends at an error that nobody expects")
+@defect("the sweep ends at an error that nobody expects", "Stripe answers nonsense")
 def _fragile_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     def fragile(self: sweep.Sweep, order_id: str) -> str:
         order = self._ledger.order(order_id)
@@ -194,12 +227,15 @@ def _fragile_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweep.Sweep, "_sweep_order", fragile)
 
 
-@defect("an order that fails stays in front of the others, and nobody is told")
+@defect(
+    "an order that fails stays in front of the others, and nobody is told",
+    "Stripe answers nonsense",
+)
 def _unfair_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweep.Sweep, "_put_behind", lambda _self, _order_id: None)
 
 
-@defect("a payment's status is news however old it is")
+@defect("a payment's status is news however old it is", "event of three days ago")
 def _old_news(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stripe_events, "NEWS_MS", 30 * 86_400_000)
     monkeypatch.setattr(handlers, "_is_no_news", lambda _step, _message: False)
@@ -226,6 +262,29 @@ def _hide_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(screens, "view", shy)
 
 
+@defect("a link keeps the name that it was made with", "operator renames")
+def _old_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    made_with = PaymentLinks._made_with
+    monkeypatch.setattr(
+        PaymentLinks, "_made_with", lambda self, cabinet: made_with(self, replace(cabinet, name=""))
+    )
+
+
+@defect("a cabinet that has gone silent is no problem", "network away")
+def _silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cabinets, "silent", lambda _presence, _now_ms, _silence_ms: False)
+
+
+@defect("an ambiguous pulse is told to nobody")
+def _silent_ambiguity(monkeypatch: pytest.MonkeyPatch) -> None:
+    note = claims.Claims._note_what_is_free
+
+    def forgetful(self: claims.Claims, order: Order, request: SettleRequest) -> None:
+        note(self, order, replace(request, ambiguous=0))
+
+    monkeypatch.setattr(claims.Claims, "_note_what_is_free", forgetful)
+
+
 # Strangers
 
 
@@ -235,7 +294,7 @@ def _print_anything(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "one_line", lambda text, _most=0: text)
 
 
-@defect("a cabinet may claim the orders of its neighbours")
+@defect("a cabinet may claim the orders of its neighbours", "thief with a token")
 def _any_order(monkeypatch: pytest.MonkeyPatch) -> None:
     def anyones(self: claims.Claims, _machine_id: str, order_id: str) -> Order:
         order = self._ledger.order(order_id)
