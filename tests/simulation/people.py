@@ -342,6 +342,13 @@ class Thief:
             self._call(cabinet, "/settle", body)
         for other in self.cabinets:
             if other is not cabinet:
+                self.invariants.hold(
+                    "a cabinet's token is of no use at another one",
+                    self._call(cabinet, "/create-payment-link", {"machine_id": other.machine_id})
+                    is None
+                    and self._call(cabinet, "/gameover", {"machine_id": other.machine_id}) is None,
+                    f"the token of {name} is taken for {other.machine_id}",
+                )
                 for order_id in self._orders_of(other):
                     body = {"machine_id": name, "order_id": order_id, "claim_id": "thief"}
                     report = {"pulsed": 0, "pulses": 1}

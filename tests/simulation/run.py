@@ -99,6 +99,7 @@ RATES: dict[str, float] = {
     "plug pulled at the best moment": 0.05,
     "cable pulled at the best moment": 0.03,
     "tab left open": 0.05,
+    "dashboard cancels at once": 0.02,
 }
 
 # What finds faults of today's code: faults and invariants that are left out of a run until the
@@ -275,6 +276,9 @@ class _Run:
         # Some cards come again and again.
         card = self.cards.choice(("", "", "card-a", "card-b"))
         self.cloud.pay(link_id, quantity, held, card)
+        if held and self.faults.strike("dashboard cancels at once"):
+            cancel = self.operator.dashboard("cancel_by_hand")
+            self.world.at(4.0, lambda: cancel(cabinet))
 
     def play(self) -> Result:
         try:
