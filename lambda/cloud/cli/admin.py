@@ -180,9 +180,19 @@ class Admin:
     def problems(self, args: argparse.Namespace) -> None:
         """Lists what needs an operator's attention, the most money first."""
         since_ms = to_ms(_since(args.since, time.time())) if args.since else 0
+        now_ms = self._cloud.clock.now_ms()
+        silence_ms = to_ms(self._settings.times.silence)
         for cabinet in self._ledger.lagging_cabinets():
             seen = self._ledger.presence(cabinet.machine_id)
-            for text in seen.problems if seen and not cabinet.removed else ():
+            if cabinet.removed or seen is None or not seen.seen_at_ms:
+                continue
+            if cabinets.silent(seen, now_ms, silence_ms):
+                minutes = (now_ms - seen.seen_at_ms) // 60_000
+                output.line(
+                    f"now  {cabinet.machine_id}  it was last heard of {minutes} minutes ago and "
+                    "takes no payments: look at its power and its network"
+                )
+            for text in seen.problems:
                 output.line(f"now  {cabinet.machine_id}  {text}")
         found = problems.heaviest_first(
             problems.problem_of(i, self._ledger.order(i.order_id) if i.order_id else None)

@@ -446,6 +446,23 @@ def test_problems_begin_with_the_most_money_and_say_what_to_do(
     assert "60.90 USD" in capsys.readouterr().out
 
 
+def test_a_cabinet_that_has_gone_silent_is_a_problem(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger = ledger_of(data)
+    now_ms = int(time.time() * 1000)
+    for machine_id, minutes in (("cab001", 61), ("cab009", 1)):
+        run(data, "add", machine_id, "--after-power-cut", "charge")
+        seen_at_ms = now_ms - minutes * 60_000
+        assert ledger.see(Presence(machine_id, seen_at_ms, True, machine_id, state="ready"))
+    ledger.close()
+    capsys.readouterr()
+    assert run(data, "problems") == 0
+    told = capsys.readouterr().out
+    assert "now  cab001  it was last heard of 61 minutes ago" in told
+    assert "cab009" not in told
+
+
 def test_problems_fit_a_morning(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ledger = ledger_of(data)
     for number in range(500):
