@@ -153,6 +153,7 @@ class Cabinet:
         self.offline_since = 0.0
         self.payment_at = -3600.0  # when something last happened that "paying" may be shown for
         self.coin_at = -3600.0
+        self.asked_at: dict[str, float] = {}  # claims that the cloud has not answered, since when
         self.screen = ""
         self.screen_since = 0.0
         self.removed = False
@@ -176,6 +177,7 @@ class Cabinet:
         self.life += 1
         self.busy_until = self.world.now
         self.tick_at = float("inf")
+        self.asked_at.clear()
         self.note(f"starts in boot {self.boots}")
         self.journal = _Journal(self)
         self.rules = rules = Rules(
@@ -195,6 +197,7 @@ class Cabinet:
             on_view_change=self.view_changed,
         )
         self.engine = engine
+        self.view_changed()
         self._guarded(engine.begin)
         self._connect_in(1.0)
 
@@ -208,6 +211,7 @@ class Cabinet:
         if self.journal:
             self.journal.close()
         self.engine = None
+        self.screen = ""  # dark: what it shows afterwards, it shows since then
         self.closed = False
         self.online = False
         self.life += 1
@@ -403,10 +407,15 @@ class Cabinet:
         faults = self.world.faults
         self.dies("power cut before a call")
         idle = isinstance(call, HeartbeatCall)  # comes again and again: nobody waits for it
+        if isinstance(call, ClaimCall):
+            self.asked_at.setdefault(call.order_id, self.world.now)
 
         def answer(event: Event, delay: float) -> None:
             def arrive() -> None:
                 if self.life == life:
+                    if isinstance(event, Answered) and isinstance(call, ClaimCall):
+                        if event.status in (200, 409):
+                            self.asked_at.pop(call.order_id, None)
                     self.feed(event)
 
             self.world.at(delay, arrive, idle=idle)

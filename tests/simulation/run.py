@@ -102,7 +102,6 @@ RATES: dict[str, float] = {
 AWAITS_MEND: dict[str, str] = {
     # Invariants
     "what was given for nothing is told": "a forgiven pulse of an order that was restored or lost",
-    "a screen has a cause that exists now": "PAYING and CREDITING outlive their cause by minutes",
     # Faults and people
     "operator restores the ledger": "events from before the restore are not sent again",
 }
