@@ -23,6 +23,7 @@ from kiosk.core.events import (
 from kiosk.engine import Engine, Inbox
 from kiosk.errors import KioskError
 from kiosk.hardware import RelayError
+from kiosk.journal import order_report, store
 from kiosk.journal.store import Journal
 from tests.simulation.brokerside import SimulatedBroker
 from tests.simulation.cloudside import EPOCH, CloudSide
@@ -228,6 +229,13 @@ class Cabinet:
             off = self.world.faults.size("off", 5.0, 4 * 3600.0)
         self.world.at(off, self.boot)
 
+    def export(self) -> Path:
+        """What ``kiosk ledger --csv`` prints of the journal, in a file."""
+        file = self.path.with_suffix(".csv")
+        orders = order_report.summaries(store.read(self.path)) if self.path.exists() else ()
+        file.write_text(order_report.as_csv(orders))
+        return file
+
     def lose_journal(self) -> None:
         """Somebody puts a new card into the machine."""
         self.note("loses its journal")
@@ -413,9 +421,9 @@ class Cabinet:
         def answer(event: Event, delay: float) -> None:
             def arrive() -> None:
                 if self.life == life:
-                    if isinstance(event, Answered) and isinstance(call, ClaimCall):
-                        if event.status in (200, 409):
-                            self.asked_at.pop(call.order_id, None)
+                    answered = isinstance(event, Answered) and event.status in (200, 409)
+                    if answered and isinstance(call, ClaimCall):
+                        self.asked_at.pop(call.order_id, None)
                     self.feed(event)
 
             self.world.at(delay, arrive, idle=idle)
