@@ -116,6 +116,8 @@ def earned(cloud: CloudSide, cabinets: list[Cabinet], session_id: str) -> int:
     """What the journals say that a payment has earned, in the currency's smallest unit."""
     payment = cloud.stripe.payments[session_id]
     for cabinet in cabinets:
+        if session_id in cabinet.lost and not cloud.stripe.accounts[payment.intent_id].pulses:
+            return 0  # its journal was lost before the settle: nobody can know any more
         if cabinet.machine_id == payment.machine_id:
             pulses = next(
                 (
@@ -246,12 +248,12 @@ def at_the_end(
         if session_id in cloud.old_accounts:
             continue  # no key reaches its money any more: its hold has run out
         order = ledger.order(session_id)
-        account = cloud.stripe.accounts[payment.intent_id]
         if order is None:
             is_told = _told(cloud, session_id) or session_id in reconciled
             if cloud.restored_at > 0 and cloud.ledger.inner.link(link_id) is None and is_told:
                 continue  # its link was lost with the ledger: it may be another installation's
-            if account.status == "canceled" and (is_told or not fallen[session_id]):
+            empty = not cloud.stripe.charged(session_id) and not cloud.stripe.holds(session_id)
+            if empty and (is_told or not fallen[session_id]):
                 continue  # no money is in it, and the ledger was restored if it ever knew it
             raise Broken(f"the ledger does not know {session_id}, which was paid")
         if order.state not in FINISHED:
