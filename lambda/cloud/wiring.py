@@ -23,6 +23,7 @@ from cloud.services.disconnects import Disconnects
 from cloud.services.forgiveness import CardHash, ForgivenPulses
 from cloud.services.going_live import GoingLive
 from cloud.services.heartbeats import Heartbeats
+from cloud.services.lost_orders import LostOrders
 from cloud.services.payment_links import PaymentLinks
 from cloud.services.reconciliation import Reconciliation
 from cloud.services.refunds import RefundsAndDisputes
@@ -83,13 +84,14 @@ class Cloud:
             ledger, stripe, self.links, cabinet_messages, settings, self.clock
         )
         forgiven = ForgivenPulses(ledger, self.clock)
+        lost_orders = LostOrders(ledger, stripe, self.clock)
         self.reconciliation = Reconciliation(
             ledger, stripe, stripe_events, settlement, refunds, self.clock
         )
         self.api = Api(
             ledger=ledger,
             stripe_events=stripe_events,
-            claims=Claims(ledger, settlement, forgiven, schedule, self.clock),
+            claims=Claims(ledger, settlement, forgiven, lost_orders, schedule, self.clock),
             links=self.links,
             heartbeats=Heartbeats(ledger, self.links, silence_ms, self.clock),
             disconnects=Disconnects(ledger, self.links, self.clock),

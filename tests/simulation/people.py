@@ -43,6 +43,7 @@ class Operator:
         self.cabinets = cabinets
         self.invariants = invariants
         self.prices_changed: dict[str, float] = {}
+        self.told = ""  # what ``reconcile`` has said
 
     def command(self, *words: str) -> str:
         """Types a command; returns what it printed. Raises what is no failure of the world."""
@@ -167,7 +168,11 @@ class Operator:
         self.world.note("operator: reconcile --fix")
         stripe = self.cloud.stripe
         before = {session_id: stripe.charged(session_id) for session_id in stripe.payments}
-        self.command("reconcile", "--fix", "--days", "3660")
+        words = ["reconcile", "--fix", "--days", "3660"]
+        if self.cloud.restored_at > 0:
+            # What the ledger has lost and Stripe never knew, the cabinets still have.
+            words += [f"--journal={c.machine_id}={c.export()}" for c in self.cabinets]
+        self.told += self.command(*words)
         for session_id, was in before.items():
             now = stripe.charged(session_id)
             if now < was and now < (due := earned(self.cloud, self.cabinets, session_id)):
@@ -307,6 +312,7 @@ class Thief:
 
     def _once(self, cabinet: Cabinet) -> None:
         name = cabinet.machine_id
+        cabinet.heard_at = self.world.now  # for all that the cloud knows
         beat = self._call(
             cabinet,
             "/status",
@@ -320,7 +326,6 @@ class Thief:
         )
         if not beat:
             return
-        cabinet.heard_at = self.world.now
         for order in beat.get("orders", ()):
             self.orders.add(order["order_id"])
             body = {"machine_id": name, "order_id": order["order_id"], "claim_id": "thief"}
@@ -364,7 +369,7 @@ class Thief:
     def write_nastily(self, cabinet: Cabinet) -> None:
         """A heartbeat whose words would forge lines in the operator's pages."""
         self.world.note(f"thief: writes nasty words as {cabinet.machine_id}")
-        cabinet.heard_at = self.world.now
+        cabinet.heard_at = self.world.now  # for all that the cloud knows
         self._call(
             cabinet,
             "/status",
