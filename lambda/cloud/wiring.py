@@ -24,6 +24,7 @@ from cloud.services.disconnects import Disconnects
 from cloud.services.forgiveness import CardHash, ForgivenPulses
 from cloud.services.going_live import GoingLive
 from cloud.services.heartbeats import Heartbeats
+from cloud.services.lost_orders import LostOrders
 from cloud.services.payment_links import PaymentLinks
 from cloud.services.reconciliation import Reconciliation
 from cloud.services.refunds import RefundsAndDisputes
@@ -34,6 +35,8 @@ from cloud.services.sweep import Sweep, Swept
 from cloud.services.time_budget import BoundedPublisher, TimeBudget, bounded
 from cloud.settings import Settings, from_environment, table_of
 from cloud.stores.base import Ledger
+
+WATCH_WITHIN_MS = 30_000
 
 
 class Cloud:
@@ -82,13 +85,14 @@ class Cloud:
             ledger, stripe, self.links, cabinet_messages, settings, self.clock
         )
         forgiven = ForgivenPulses(ledger, self.clock)
+        lost_orders = LostOrders(ledger, stripe, self.clock)
         self.reconciliation = Reconciliation(
             ledger, stripe, stripe_events, settlement, refunds, self.clock
         )
         self.api = Api(
             ledger=ledger,
             stripe_events=stripe_events,
-            claims=Claims(ledger, settlement, forgiven, schedule, self.clock),
+            claims=Claims(ledger, settlement, forgiven, lost_orders, schedule, self.clock),
             links=self.links,
             heartbeats=Heartbeats(ledger, self.links, silence_ms, self.clock),
             disconnects=Disconnects(ledger, self.links, self.clock),
@@ -126,8 +130,10 @@ class Cloud:
 
     def sweep(self) -> Swept:
         """Finishes what was left in between; to be called about once a minute."""
+        begun_ms = self.clock.now_ms()
         swept = self._sweep.run()
-        if self._broker_watch and not swept.left:
+        # The broker is asked for 12 s at most, and Lambda ends all of this after 55.
+        if self._broker_watch and self.clock.now_ms() - begun_ms <= WATCH_WITHIN_MS:
             self._broker_watch.run()
         return swept
 

@@ -18,6 +18,7 @@ from cloud.core.orders import (
 )
 from cloud.services.clock import Clock
 from cloud.services.forgiveness import ForgivenPulses
+from cloud.services.lost_orders import LostOrders
 from cloud.services.settlement import Settlement
 from cloud.stores.base import Ledger
 
@@ -57,12 +58,14 @@ class Claims:
         ledger: Ledger,
         settlement: Settlement,
         forgiven: ForgivenPulses,
+        lost_orders: LostOrders,
         schedule: Schedule,
         clock: Clock,
     ) -> None:
         self._ledger = ledger
         self._settlement = settlement
         self._forgiven = forgiven
+        self._lost_orders = lost_orders
         self._schedule = schedule
         self._clock = clock
 
@@ -95,7 +98,7 @@ class Claims:
         Once this returns an order, the report is stored and the cabinet is free of it, also if
         Stripe could not be asked yet (the order is SETTLING then).
         """
-        order = _own(found, request.machine_id, request.order_id)
+        order = self._order_to_settle(request, found)
         for _ in range(2):
             settling = orders.settle(order, request, self._clock.stamp())
             if isinstance(settling, Refused):
@@ -186,6 +189,15 @@ class Claims:
                 f"have its token, make a new one: `token {order.machine_id}`",
             )
         )
+
+    def _order_to_settle(self, request: SettleRequest, found: Order | None) -> Order:
+        try:
+            return _own(found, request.machine_id, request.order_id)
+        except UnknownOrder:
+            order = self._lost_orders.recover(request)
+            if order is None:
+                raise
+            return order
 
     def _order_of(self, machine_id: str, order_id: str) -> Order:
         return _own(self._ledger.order(order_id), machine_id, order_id)
