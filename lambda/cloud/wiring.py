@@ -92,7 +92,7 @@ class Cloud:
 
     def _sweep_of(self, stripe: Gateway, settings: Settings, schedule: Schedule) -> Sweep:
         """The sweep over parts of its own, which ask Stripe nothing once its time is over."""
-        budget = TimeBudget(to_ms(settings.times.sweep), self.clock)
+        budget = self._budget = TimeBudget(to_ms(settings.times.sweep), self.clock)
         patient = bounded(stripe, budget)
         settlement = Settlement(self.ledger, patient, self.clock)
         messages = CabinetMessages(BoundedPublisher(self._publisher, budget))
@@ -113,6 +113,11 @@ class Cloud:
     def sweep(self) -> Swept:
         """Finishes what was left in between; to be called about once a minute."""
         return self._sweep.run()
+
+    def end_sweep(self) -> None:
+        """Lets a sweep that runs begin nothing new; what it is at is finished, or left as the
+        ledger has it for the next process. Any thread may call it."""
+        self._budget.end()
 
     def close(self) -> None:
         """Ends the connections to the broker and the store."""

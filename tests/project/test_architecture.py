@@ -45,6 +45,8 @@ LAYERS = {
     "cli": BELOW_HTTP,
     "wiring": BELOW_HTTP | {"http"},
     "handler": {"settings", "wiring"},
+    "server": BELOW_HTTP | {"http"},
+    "serve": BELOW_HTTP | {"http", "server", "wiring"},
     "admin": BELOW_HTTP | {"cli", "wiring"},
 }
 
@@ -68,6 +70,8 @@ PLACES = {
     },
     # To check a signature is no I/O, but how is known to Stripe's library.
     "stripe": {"lambda/cloud/adapters/stripe_gateway.py", "lambda/cloud/http/webhook_signature.py"},
+    "waitress": {"lambda/cloud/server/http_server.py"},
+    "werkzeug": {"lambda/cloud/server/gateway.py"},
     "zxingcpp": {"kiosk/display/qr.py"},
 }
 
