@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
@@ -26,7 +27,7 @@ _SHORTEST_SECRET = 5  # a shorter one would blot out words
 
 _EMPTY: Mapping[str, Any] = {}
 _current: ContextVar[Mapping[str, Any]] = ContextVar("log", default=_EMPTY)
-_secrets: set[str] = set()
+_secrets: tuple[str, ...] = ()
 
 
 def about(**fields: object) -> dict[str, Any]:
@@ -54,9 +55,13 @@ def note(**fields: object) -> None:
 
 def hide(*secrets: str) -> None:
     """Blots out these texts in every line from now on, as they are and as JSON writes them."""
+    global _secrets
+    found = set(_secrets)
     for secret in secrets:
         if len(secret) >= _SHORTEST_SECRET:
-            _secrets.update({secret, json.dumps(secret)[1:-1]})
+            found |= {secret, json.dumps(secret)[1:-1]}
+    # The longest first: an address has its password in it.
+    _secrets = tuple(sorted(found, key=len, reverse=True))
 
 
 def _without_secrets(text: str) -> str:
@@ -99,7 +104,7 @@ class PlainFormatter(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
-    def formatMessage(self, record: logging.LogRecord) -> str:
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         fields = _fields_of(record).items()
         told = " ".join(f"{name}={value}" for name, value in fields if name != "_aws")
         return one_line(f"{super().formatMessage(record)}  {told}".rstrip())
@@ -116,8 +121,8 @@ def to_lambda(level: str) -> None:
         handler.setFormatter(JsonFormatter("\n"))
 
 
-def to_stream(stream: Any, formatter: logging.Formatter, level: int = logging.INFO) -> None:
-    """Writes the log of this process to ``stream``; to be called once."""
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(formatter)
+def to_stdout(level: str) -> None:
+    """Writes the log of this process to its standard output; to be called once."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler])

@@ -17,7 +17,8 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
-from cloud import wiring
+from cloud import logs, wiring
+from cloud.cli import output
 from cloud.http.refusals import Refusals
 from cloud.server.gateway import lambda_app
 from cloud.server.http_server import HttpServer, Limits
@@ -33,8 +34,9 @@ log = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
 PORT = 8080
-# A call of Stripe may hang for 23 s, and a call of ours waits for one of them at most as a rule.
+# A call of Stripe may hang for 23 s, and few of our calls wait for more than one of them.
 STOP_SECONDS = 30.0
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -68,6 +70,13 @@ def main(
     stopping: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _frame: stopping.put(number))
+    level = os.environ.get("LOG_LEVEL", "INFO")
+    if level not in LEVELS:
+        output.error(f"LOG_LEVEL must be one of {', '.join(LEVELS)}")
+        return 1
+    logs.to_stdout(level)
+    # Calls that wait briefly for a thread are normal.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     with ExitStack() as parts:
         try:
             settings = from_environment(os.environ)
@@ -75,7 +84,7 @@ def main(
             listener = parts.enter_context(listen(options.host, options.port))
             cloud = build(settings)
         except (SettingsError, LedgerInUse, PortTaken, LedgerUnavailable) as error:
-            print(error, file=sys.stderr)
+            output.error(error)
             return 1
         parts.callback(cloud.close)
         limited = RouteLimits(
@@ -102,7 +111,8 @@ def main(
         parts.callback(cloud.end_sweep)
         if not is_loopback(options.host):
             log.warning("others can reach port %d without https: only a proxy may", port)
-        log.info("listening on %s port %d for %s", options.host, port, settings.public_url)
+        told = logs.about(host=options.host, port=port)
+        log.info("ready for %s", settings.public_url, extra=told)
         stopping.get()
         log.info("stopping")
     log.info("stopped")

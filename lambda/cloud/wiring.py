@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
+from cloud import logs
 from cloud.adapters.mqtt_publisher import MqttPublisher
 from cloud.adapters.publisher import Publisher
 from cloud.adapters.stripe_gateway import Gateway, StripeGateway
@@ -18,6 +21,7 @@ from cloud.services.clock import Clock
 from cloud.services.forgiveness import CardHash, ForgivenPulses
 from cloud.services.going_live import GoingLive
 from cloud.services.heartbeats import Heartbeats
+from cloud.services.ledger_log import logged
 from cloud.services.payment_links import PaymentLinks
 from cloud.services.reconciliation import Reconciliation
 from cloud.services.refunds import RefundsAndDisputes
@@ -42,7 +46,8 @@ class Cloud:
         settings: Settings,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.ledger = ledger
+        self.clock = Clock(clock)
+        self.ledger = ledger = logged(ledger, self.clock)
         self._publisher = publisher
         times = settings.times
         schedule = Schedule(
@@ -51,7 +56,6 @@ class Cloud:
             abandon_before_ms=to_ms(times.abandon_before),
         )
         silence_ms = to_ms(times.silence)
-        self.clock = Clock(clock)
         cabinet_messages = CabinetMessages(publisher)
         settlement = Settlement(ledger, stripe, self.clock)
         releases = Releases(ledger, settlement, cabinet_messages, self.clock)
@@ -125,6 +129,19 @@ class Cloud:
         self.ledger.close()
 
 
+def secrets_of(settings: Settings) -> Iterator[str]:
+    """What must be in no log: all that is not printed of the settings, and the passwords in it."""
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if field.repr or not isinstance(value, str):
+            continue
+        yield value
+        password = urlsplit(value).password if "://" in value else None
+        if password:
+            yield password
+            yield unquote(password)
+
+
 def open_ledger(address: str) -> Ledger:
     """The store that ``address`` names: ``sqlite:///`` and a path."""
     return SqliteLedger(Path(address.removeprefix("sqlite:///")))
@@ -134,6 +151,7 @@ def build(settings: Settings) -> Cloud:
     """A cloud with the real parts. But for the ledger, nothing is connected before it is used, nor
     is its library imported.
     """
+    logs.hide(*secrets_of(settings))
     ledger = open_ledger(settings.ledger)
     stripe = StripeGateway(settings.stripe_key, settings.stripe_api_base)
     return Cloud(

@@ -30,8 +30,9 @@ METRICS = {
     "refused": "Count",
 }
 
-# Incidents that say that an order was not finished in time, by the last part of their id.
-_UNFINISHED = frozenset({"stuck", "unsettled", "unreadable"})
+# Incidents that say that an order was not finished in time, or a link not switched off, by the part
+# of their id that says so.
+_UNFINISHED = frozenset({"stuck", "unsettled", "unreadable", "link-stays-on"})
 
 
 def document(at_ms: int, values: dict[str, int]) -> dict[str, Any]:
@@ -77,7 +78,8 @@ def of_order(before: Order | None, after: Order) -> dict[str, int]:
 
 def of_incident(incident_id: str, amount: int) -> dict[str, int]:
     """What an incident counts that was stored for the first time."""
-    return {"unfinished": amount} if incident_id.rpartition(":")[2] in _UNFINISHED else {}
+    kinds = incident_id.split(":")[1:]
+    return {"unfinished": amount} if not _UNFINISHED.isdisjoint(kinds) else {}
 
 
 def _stored_at_ms(order: Order) -> int:

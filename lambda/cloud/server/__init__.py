@@ -1,1 +1,1 @@
-"""The cloud's handler and sweep on a machine of one's own: what API Gateway and EventBridge do on AWS."""
+"""The cloud on a machine of one's own: what API Gateway and EventBridge do on AWS."""

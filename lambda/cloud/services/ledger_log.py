@@ -13,6 +13,7 @@ from cloud.core import metrics
 from cloud.core.cabinets import Incident
 from cloud.core.orders import Order
 from cloud.logs import about
+from cloud.services.clock import Clock
 from cloud.stores.base import Item, Ledger, Replaceable, WriteResult
 
 log = logging.getLogger(__name__)
@@ -21,8 +22,9 @@ log = logging.getLogger(__name__)
 class _LoggedLedger:
     """Hands everything on to ``ledger``, and tells of what it stored."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger
+        self._clock = clock
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._ledger, name)
@@ -30,24 +32,24 @@ class _LoggedLedger:
     def insert(self, item: Item) -> WriteResult:
         result = self._ledger.insert(item)
         if result and isinstance(item, Order):
-            _tell(None, item)
+            _tell(None, item, self._clock.now_ms())
         elif result and isinstance(item, Incident):
-            _tell_incident(item)
+            _tell_incident(item, self._clock.now_ms())
         return result
 
     def replace(self, old: Replaceable, new: Replaceable) -> WriteResult:
         result = self._ledger.replace(old, new)
         if result and isinstance(old, Order) and isinstance(new, Order):
-            _tell(old, new)
+            _tell(old, new, self._clock.now_ms())
         return result
 
 
-def logged(ledger: Ledger) -> Ledger:
+def logged(ledger: Ledger, clock: Clock) -> Ledger:
     """``ledger``, whose writes of orders and incidents are in the log."""
-    return cast(Ledger, _LoggedLedger(ledger))
+    return cast(Ledger, _LoggedLedger(ledger, clock))
 
 
-def _tell(before: Order | None, after: Order) -> None:
+def _tell(before: Order | None, after: Order, now_ms: int) -> None:
     moved = before is None or before.state is not after.state
     values = metrics.of_order(before, after)
     level = logging.WARNING if "failed" in values else logging.INFO
@@ -67,12 +69,12 @@ def _tell(before: Order | None, after: Order) -> None:
             charged=after.charged or None,
             currency=after.currency,
             reason=after.reason,
-            **metrics.document(after.changed_at_ms, values),
+            **metrics.document(now_ms, values),
         ),
     )
 
 
-def _tell_incident(incident: Incident) -> None:
+def _tell_incident(incident: Incident, now_ms: int) -> None:
     if not log.isEnabledFor(logging.WARNING):
         return
     values = metrics.of_incident(incident.incident_id, incident.amount)
@@ -83,6 +85,6 @@ def _tell_incident(incident: Incident) -> None:
             order=incident.order_id,
             cabinet=incident.machine_id,
             incident=incident.incident_id,
-            **metrics.document(incident.at_ms, values),
+            **metrics.document(now_ms, values),
         ),
     )
