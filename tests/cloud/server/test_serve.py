@@ -185,3 +185,20 @@ def test_large_bodies_strange_paths_and_floods_are_refused(machine: OwnMachine) 
     # Nobody's address is in the log.
     assert not [line for line in machine.log if "x-forwarded" in line.lower()]
     assert all(json.loads(line) for line in machine.log)
+
+
+def test_it_ends_while_the_sweep_waits_for_stripe_and_goes_on_after_the_next_start(
+    machine: OwnMachine,
+) -> None:
+    machine.environment["ORDER_DEADLINE_SECONDS"] = "1"
+    machine.start("--sweep-seconds", "0.2")
+    machine.add_cabinet()
+    machine.fail(kind="hang", path="/v1/payment_intents", method="POST", seconds=1.0)
+    order_id = machine.pay(1)
+    machine.until(lambda: machine.lines(order=order_id, state="releasing"), "the release")
+    status, told = machine.end()
+    assert (status, told) == (0, "")
+    assert machine.lines(message="stopped")
+    machine.start("--sweep-seconds", "0.2")
+    machine.until(lambda: machine.lines(order=order_id, state="released"), "the rest of it")
+    assert machine.charged(order_id) == ("canceled", 0)
