@@ -30,7 +30,7 @@ from cloud.settings import Settings, SettingsError, from_environment, is_loopbac
 from cloud.stores.base import LedgerUnavailable
 from cloud.wiring import Cloud
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("cloud.serve")  # it runs as __main__
 
 LOOPBACK = "127.0.0.1"
 PORT = 8080
