@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from cloud.adapters.stripe_gateway import StripeRefused, StripeUnavailable
 from cloud.cli import output
 from cloud.cli.admin import Admin, AdminError, parser, sandbox_of
+from cloud.cli.broker_accounts import BrokerAccountError
 from cloud.settings import SettingsError, from_environment
 from cloud.stores.base import LedgerUnavailable
 from cloud.wiring import build
@@ -32,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             cloud.close()
     except (
         AdminError,
+        BrokerAccountError,
         output.OutputError,
         SettingsError,
         LedgerUnavailable,

@@ -17,7 +17,7 @@ from cloud.stores.sqlite import SqliteLedger
 from tests.cloud.test_settings import GOOD
 
 # Each of these takes longer to import than a call takes.
-HEAVY = {"stripe", "paho", "requests", "ssl", "asyncio"}
+HEAVY = {"stripe", "paho", "requests", "ssl", "asyncio", "awscrt"}
 
 ORDER = Order(
     order_id="cs_1", machine_id="cab001", state=OrderState.OPEN, quantity=1, credits=1, amount=100,

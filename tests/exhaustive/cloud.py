@@ -16,12 +16,12 @@ from typing import Any, cast
 
 from cloud.adapters.stripe_gateway import Gateway, StripeRefused, StripeUnavailable
 from cloud.core.cabinets import Cabinet, PaymentLink
-from cloud.core.orders import Order
+from cloud.core.orders import UNFINISHED, Order
 from cloud.core.payments import HOLD_SECONDS, Intent, Payment
 from cloud.core.prices import PriceList
 from cloud.services import cabinet_tokens
 from cloud.settings import Settings, Times
-from cloud.stores.base import Ledger, WriteResult
+from cloud.stores.base import CabinetItems, Ledger, WriteResult
 from cloud.wiring import Cloud
 from kiosk.core.effects import Call
 from tests.exhaustive.cabinet import MACHINE
@@ -216,6 +216,15 @@ class _LedgerPort(_Port):
     def cabinet(self, machine_id: str) -> Any:
         return CABINET
 
+    def cabinet_and_order(self, machine_id: str, order_id: str) -> Any:
+        return CABINET, self._ask("order", order_id)
+
+    def cabinet_items(self, machine_id: str) -> Any:
+        orders = (self._ask("order", order_id) for order_id in self._ask("unfinished"))
+        return CabinetItems(
+            CABINET, (LINK,), tuple(o for o in orders if o and o.state in UNFINISHED)
+        )
+
     def presence(self, machine_id: str) -> Any:
         return None
 
@@ -273,7 +282,7 @@ class _StripePort(_Port):
 
 
 class _PublisherPort(_Port):
-    def publish(self, topic: str, payload: bytes) -> None:
+    def publish(self, topic: str, payload: bytes, expiry_s: int | None = None) -> None:
         self._ask("publish", topic, payload)
 
     def close(self) -> None:

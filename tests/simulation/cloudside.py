@@ -311,7 +311,7 @@ class CloudSide:
 
     # The publisher, for the cloud
 
-    def publish(self, topic: str, payload: bytes) -> None:
+    def publish(self, topic: str, payload: bytes, expiry_s: int | None = None) -> None:
         if self.world.faults.strike("broker away from the cloud"):
             raise PublishFailed("the broker cannot be reached")
         self.broker.accept(topic, payload)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cloud.adapters.stripe_gateway import StripeRefused, StripeUnavailable
-from cloud.cli import cabinet_config, output
+from cloud.cli import broker_accounts, cabinet_config, output
 from cloud.core import cabinets, money, order_life, problems
 from cloud.core.cabinets import MACHINE_ID, Cabinet
 from cloud.core.orders import Order
@@ -80,6 +80,8 @@ class Admin:
             raise AdminError(
                 f"{args.machine_id!r} cannot name a cabinet: take 1 to 64 of a-z A-Z 0-9 _ -"
             )
+        if not self._sandbox:
+            broker_accounts.check_name(self._settings, args.machine_id)
         token, digest = cabinet_tokens.new(args.machine_id)
         name = args.name or args.machine_id
         if not is_plain(name) or len(name) > LONGEST_NAME:
@@ -97,7 +99,7 @@ class Admin:
                         "new token, `price` another price list"
                     )
                 self._replace(old, cabinets.add_again(old, cabinet))
-            self._hand_out(cabinet, token, args.after_power_cut, file)
+            self._hand_out(cabinet, token, args, file)
 
     def token(self, args: argparse.Namespace) -> None:
         """Replaces a cabinet's token and makes its config file; the old token stops working."""
@@ -105,7 +107,7 @@ class Admin:
         token, digest = cabinet_tokens.new(cabinet.machine_id)
         with _config_file(args) as file:
             self._replace(cabinet, cabinets.with_token(cabinet, digest, self._stamp()))
-            self._hand_out(cabinet, token, args.after_power_cut, file)
+            self._hand_out(cabinet, token, args, file)
 
     def price(self, args: argparse.Namespace) -> None:
         """Changes a cabinet's price list; the old link takes no more payments."""
@@ -124,6 +126,10 @@ class Admin:
         self._replace(cabinet, cabinets.remove(cabinet, self._stamp()))
         self._cloud.links.switch_off(cabinet.machine_id)
         output.line(f"{cabinet.machine_id} is removed: its token is void and its link is off")
+        if not self._sandbox:
+            done = broker_accounts.remove(self._settings, cabinet.machine_id, args.broker_files)
+            for sentence in done:
+                output.line(sentence)
 
     def list(self, _args: argparse.Namespace) -> None:
         """Lists the cabinets and their last heartbeats."""
@@ -289,7 +295,11 @@ class Admin:
             raise AdminError(f"{old.machine_id} was changed by somebody else just now: try again")
 
     def _hand_out(
-        self, cabinet: Cabinet, token: str, after_power_cut: str, file: output.SecretFile | None
+        self,
+        cabinet: Cabinet,
+        token: str,
+        args: argparse.Namespace,
+        file: output.SecretFile | None,
     ) -> None:
         if self._sandbox:
             around = cabinet_config.at_broker(
@@ -306,9 +316,16 @@ class Admin:
                 self._settings.public_url,
                 cabinet.machine_id,
                 password,
+                ca_file=self._settings.mqtt_ca_file,
             )
-            output.error(cabinet_config.account_to_make(cabinet.machine_id))
-        text = cabinet_config.text(cabinet.machine_id, cabinet.name, token, after_power_cut, around)
+            made = broker_accounts.make(
+                self._settings, cabinet.machine_id, password, args.broker_files
+            )
+            for sentence in made:
+                output.error(sentence)
+        text = cabinet_config.text(
+            cabinet.machine_id, cabinet.name, token, args.after_power_cut, around
+        )
         if file is None:
             output.document(text)
         else:
@@ -440,10 +457,12 @@ def parser() -> argparse.ArgumentParser:
             made.add_argument("--name", help="shown on the cabinet's marquee")
             _after_power_cut(made)
             _add_output(made)
+            broker_accounts.add_arguments(made)
     renewed = command("token", "machine_id")
     _after_power_cut(renewed)
     _add_output(renewed)
-    command("remove", "machine_id")
+    broker_accounts.add_arguments(renewed)
+    broker_accounts.add_arguments(command("remove", "machine_id"))
     command("list")
     listing = command("orders")
     listing.add_argument("machine_id", nargs="?")
@@ -498,6 +517,7 @@ def sandbox_of(data: Path) -> tuple[Settings, dict[str, str]]:
             stripe_api_base=state["stripe"],
             webhook_secret=state["webhook_secret"],
             mqtt_url=mqtt_url,
+            mqtt_version="3.1.1",
             public_url=state.get("public_url", state["api"]),
         )
     except (OSError, ValueError, KeyError) as error:

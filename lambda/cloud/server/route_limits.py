@@ -27,6 +27,7 @@ LIMITS: Mapping[str, Limit] = {
     "POST /claim": Limit(20, 50),
     "POST /settle": Limit(20, 50),
     "POST /gameover": Limit(10, 20),
+    "POST /presence": Limit(20, 100),
     "POST /create-payment-link": Limit(5, 10),
     "GET /receipt": Limit(20, 40),
     "GET /status": Limit(5, 10),

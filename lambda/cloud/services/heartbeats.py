@@ -1,13 +1,12 @@
-"""What a cabinet says of itself, what follows for its link, and the orders that wait for it."""
+"""What a cabinet says of itself, and what follows for its link."""
 
 from __future__ import annotations
 
 from cloud.core import cabinets
-from cloud.core.cabinets import Cabinet, HeartbeatRequest, PaymentLink
-from cloud.core.orders import UNFINISHED, Order
+from cloud.core.cabinets import HeartbeatRequest, PaymentLink
 from cloud.services.clock import Clock
 from cloud.services.payment_links import PaymentLinks
-from cloud.stores.base import Ledger
+from cloud.stores.base import CabinetItems, Ledger
 
 
 class Heartbeats:
@@ -19,17 +18,14 @@ class Heartbeats:
         self._silence_ms = silence_ms
         self._clock = clock
 
-    def handle(self, cabinet: Cabinet, request: HeartbeatRequest) -> PaymentLink | None:
+    def handle(self, items: CabinetItems, request: HeartbeatRequest) -> PaymentLink | None:
         """Stores one heartbeat and switches the cabinet's link accordingly; returns the link.
 
-        One that comes after a newer one was stored changes nothing.
+        One that comes after a newer one was stored changes nothing. ``current`` is that of the
+        cabinet, read just now.
         """
+        assert items.cabinet is not None
         presence = cabinets.seen(request, self._clock.stamp(), self._silence_ms)
         if not self._ledger.see(presence):
-            return self._links.current(cabinet)
-        return self._links.follow(cabinet, request.healthy)
-
-    def unfinished_orders(self, machine_id: str) -> list[Order]:
-        """The cabinet's orders that are neither settled nor released, oldest payment first."""
-        orders = (self._ledger.order(i) for i in self._ledger.lagging_unfinished_ids(machine_id))
-        return [order for order in orders if order and order.state in UNFINISHED]
+            return self._links.current(items.cabinet, items.links)
+        return self._links.follow(items.cabinet, items.links, request.healthy)

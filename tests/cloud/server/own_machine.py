@@ -74,6 +74,7 @@ class OwnMachine:
             "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
             "STRIPE_API_BASE": self.stripe,
             "MQTT_URL": broker.url,
+            "MQTT_VERSION": "3.1.1",  # the embedded broker knows no other
             "PUBLIC_URL": self.api,
         }
 

@@ -140,7 +140,7 @@ def test_a_silence_is_counted_once_if_the_cabinet_could_sell(
 def test_a_hint_that_the_broker_does_not_take_is_told_with_its_order(
     arcade: Arcade, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(topic: str, payload: bytes) -> None:
+    def fail(topic: str, payload: bytes, expiry_s: int | None = None) -> None:
         raise PublishFailed("the broker is away")
 
     monkeypatch.setattr(arcade.publisher, "publish", fail)
