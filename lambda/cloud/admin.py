@@ -20,6 +20,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status."""
     args = parser().parse_args(argv)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    # A command says itself what it wrote; a restore writes old incidents by the thousand.
+    logging.getLogger("cloud.services.ledger_log").setLevel(logging.ERROR)
     try:
         if args.data:
             settings, sandbox = sandbox_of(args.data.resolve())

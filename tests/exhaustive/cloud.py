@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from cloud.adapters.stripe_gateway import Gateway, StripeRefused, StripeUnavailable
 from cloud.core.cabinets import Cabinet, PaymentLink
+from cloud.core.forgiveness import Forgiveness, ForgivenOrder
 from cloud.core.orders import UNFINISHED, Order
 from cloud.core.payments import HOLD_SECONDS, Intent, Payment
 from cloud.core.prices import PriceList
@@ -64,7 +65,7 @@ class Question:
     @property
     def is_at_once(self) -> bool:
         """Whether nothing is missed if nothing happens between it and the question before."""
-        return self.name in ("now", "due", "unfinished", "payment", "publish")
+        return self.name in ("now", "due", "unfinished", "payment", "publish", "forgiven")
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,9 @@ class Answer:
 
     status: int
     body: str
+
+
+GATEWAY_ANSWER = Answer(404, '{"message": "Not Found"}')  # API Gateway's own
 
 
 @dataclass(frozen=True)
@@ -244,8 +248,9 @@ class _LedgerPort(_Port):
         return "installation"
 
     def forgiveness(self, subject: str) -> Any:
-        # One order is far from the limits of a day.
-        return None
+        # At a time that is never a day ago.
+        before = ForgivenOrder("before", 2**60, self._ask("forgiven"))
+        return Forgiveness(subject, (before,), 2**60, "w")
 
     def lagging_due_order_ids(self, now_ms: int) -> Iterator[str]:
         return iter(self._ask("due", now_ms))

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 KEY = "app-id", "app/secret"
+_KEY = "app-id:app%2Fsecret"
 Reply = tuple[int, object]
 
 # publish_v5.html, "Response Example".
@@ -34,6 +37,13 @@ TOO_MANY: Reply = (429, {"code": "TOO_MANY_REQUESTS", "message": "too many reque
 USERS = "/api/v5/authentication/password_based:built_in_database/users"
 RULES = "/api/v5/authorization/sources/built_in_database/rules/all"
 CLIENTS = "/api/v5/clients"
+
+
+class _Server(ThreadingHTTPServer):
+    """Says nothing of a client that goes in the middle, as one does that trusts no certificate."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        pass
 
 
 @dataclass
@@ -62,6 +72,7 @@ class Emqx:
     replies: list[Reply] = field(default_factory=list)
     status: str = "running"
     hangs: int = 0  # so many calls get no answer
+    tls: tuple[Path, Path] | None = None  # certificate and key for localhost
 
     def __post_init__(self) -> None:
         emqx = self
@@ -108,7 +119,13 @@ class Emqx:
                 pass
 
         self.ended = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
+        if self.tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*self.tls)
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
         self.port = self._server.server_address[1]
@@ -116,12 +133,13 @@ class Emqx:
     @property
     def url(self) -> str:
         """The deployment's API with its key."""
-        return f"http://app-id:app%2Fsecret@127.0.0.1:{self.port}/api/v5"
+        where = f"https://{_KEY}@localhost" if self.tls else f"http://{_KEY}@127.0.0.1"
+        return f"{where}:{self.port}/api/v5"
 
     @property
     def platform_url(self) -> str:
         """The platform's API of this deployment, with a key."""
-        return f"http://app-id:app%2Fsecret@127.0.0.1:{self.port}/public_api/v1/deployments/w41b1"
+        return f"http://{_KEY}@127.0.0.1:{self.port}/public_api/v1/deployments/w41b1"
 
     def stop(self) -> None:
         """Ends the server and its connections."""

@@ -16,12 +16,15 @@ from cloud.stores.dynamodb_table import TABLE
 
 FOLDER = Path(__file__).parent
 REGION = "eu-west-1"
+PATIENCE_S = 30.0  # a stand-in may be slow where many tests run at once
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "of", "AWS_SECRET_ACCESS_KEY": "tests"}
 
 
 def client_of(endpoint: str) -> DynamoDBClient:
     """A client with credentials that only a stand-in takes."""
-    return DynamoDBClient(REGION, endpoint, CREDENTIALS)
+    return DynamoDBClient(
+        REGION, endpoint, CREDENTIALS, sleep=lambda _seconds: None, read_s=PATIENCE_S
+    )
 
 
 def create_table(endpoint: str, name: str) -> None:

@@ -151,6 +151,8 @@ class Cabinet:
         self.disk_full_until = 0.0
         self.part_failed_at = -60.0
         self.offline_since = 0.0
+        self.trouble_at = 0.0  # when something last went wrong between it and the cloud
+        self.written_at: dict[tuple[str, Kind], float] = {}
         self.payment_at = -3600.0  # when something last happened that "paying" may be shown for
         self.coin_at = -3600.0
         self.screen = ""
@@ -277,6 +279,7 @@ class Cabinet:
         """The journal has an entry."""
         self.lines.append(entry)
         self.lines_of.setdefault(entry.order_id, []).append(entry)
+        self.written_at[entry.order_id, entry.kind] = self.world.now
         if entry.kind is Kind.PULSE_BEGINS:
             self.begun.add((entry.order_id, entry.number))
 
@@ -325,6 +328,7 @@ class Cabinet:
             self.online = False
             self.offline_since = self.world.now
             self.feed(BrokerDown("no route to the broker"))
+        self.trouble_at = self.world.now + seconds
         self._connect_in(seconds)
 
     def note(self, text: str) -> None:
@@ -404,9 +408,11 @@ class Cabinet:
         self.dies("power cut before a call")
         idle = isinstance(call, HeartbeatCall)  # comes again and again: nobody waits for it
 
-        def answer(event: Event, delay: float) -> None:
+        def answer(event: Answered | NotAnswered, delay: float) -> None:
             def arrive() -> None:
                 if self.life == life:
+                    if isinstance(event, NotAnswered) or event.status != 200:
+                        self.trouble_at = max(self.trouble_at, self.world.now)
                     self.feed(event)
 
             self.world.at(delay, arrive, idle=idle)

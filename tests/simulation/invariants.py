@@ -35,6 +35,13 @@ NAMES = (
     "a contradiction is told",
     "the operator's pages can be read",
     "a dead cabinet's link is off",
+    "offline has a cause that exists now",
+    "a stuck cabinet is told within the hour",
+    "an ambiguous pulse is told",
+    "what was given for nothing is told the same day",
+    "forgiveness has its limits",
+    "a cabinet's token is of no use at another one",
+    "a heartbeat shows no claim id",
 )
 
 
@@ -154,6 +161,12 @@ def the_screen_has_a_cause(
         case "OUT_OF_ORDER":
             broken = now - cabinet.part_failed_at < 60.0
             invariants.hold(name, broken, f"{told}, and no part has failed for a minute")
+        case "OFFLINE":
+            invariants.hold(
+                "offline has a cause that exists now",
+                cabinet.removed or bool(state.waiting_since) or now - cabinet.trouble_at < 90.0,
+                f"{told}, and nothing has gone wrong for {now - cabinet.trouble_at:.0f} s",
+            )
     orders = state.order_book.unfinished
     if state.payment_is_processing and not orders and cabinet.can_sell:
         invariants.hold(
@@ -185,6 +198,19 @@ def nothing_is_stuck_in_silence(
                 "what is stuck is told within the hour",
                 order_id in page,
                 f"{order_id} is {order.state.value} for {now - since:.0f} s, and not in `problems`",
+            )
+        silent = cabinet.heard_at and now - cabinet.heard_at > TOLD_S and not cabinet.removed
+        stored = ledger.cabinet(cabinet.machine_id)
+        if silent and stored and not stored.removed:
+            page = page or problems()
+            invariants.hold(
+                "a stuck cabinet is told within the hour",
+                any(
+                    line.startswith("now ") and cabinet.machine_id in line
+                    for line in page.splitlines()
+                ),
+                f"{cabinet.machine_id} was last heard of {now - cabinet.heard_at:.0f} s ago, and "
+                "`problems` does not say so",
             )
         dead = cabinet.removed or now - cabinet.heard_at > 2 * HOUR
         for link_id, link in cloud.stripe.links.items() if dead else ():

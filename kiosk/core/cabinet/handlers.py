@@ -552,7 +552,7 @@ def _decide_forgiveness(
     pulses = order.made - order.lost_made
     # The cloud does not know yet what was forgiven of the orders that are not settled.
     here = sum(each.lost_made for each in step.state.order_book.unfinished.values())
-    card = answer.card_forgiven_today
+    card = answer.card_forgiven_today or order.lost_made > 0
     if not forgives(step.rules, pulses, answer.forgiven_today + here, card):
         why = "its card was forgiven today already" if card else "that is enough for a day"
         step.report(

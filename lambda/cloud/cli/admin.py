@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cloud.adapters.stripe_gateway import StripeRefused, StripeUnavailable
-from cloud.cli import broker_accounts, cabinet_config, output
+from cloud.cli import broker_accounts, cabinet_config, ledger_backup, output
 from cloud.core import cabinets, money, order_life, problems
 from cloud.core.cabinets import MACHINE_ID, Cabinet
 from cloud.core.orders import Order
@@ -131,6 +131,14 @@ class Admin:
             for sentence in done:
                 output.line(sentence)
 
+    def backup(self, args: argparse.Namespace) -> None:
+        """Writes the whole ledger to a new file; nobody may write to it meanwhile."""
+        ledger_backup.backup(self._ledger, args.file, self._stamp().write_id)
+
+    def restore(self, args: argparse.Namespace) -> None:
+        """Reads a backup into an empty ledger, of this or another kind of store."""
+        ledger_backup.restore(self._ledger, args.file)
+
     def list(self, _args: argparse.Namespace) -> None:
         """Lists the cabinets and their last heartbeats."""
         for cabinet in self._ledger.lagging_cabinets():
@@ -172,9 +180,19 @@ class Admin:
     def problems(self, args: argparse.Namespace) -> None:
         """Lists what needs an operator's attention, the most money first."""
         since_ms = to_ms(_since(args.since, time.time())) if args.since else 0
+        now_ms = self._cloud.clock.now_ms()
+        silence_ms = to_ms(self._settings.times.silence)
         for cabinet in self._ledger.lagging_cabinets():
             seen = self._ledger.presence(cabinet.machine_id)
-            for text in seen.problems if seen and not cabinet.removed else ():
+            if cabinet.removed or seen is None or not seen.seen_at_ms:
+                continue
+            if cabinets.silent(seen, now_ms, silence_ms):
+                minutes = (now_ms - seen.seen_at_ms) // 60_000
+                output.line(
+                    f"now  {cabinet.machine_id}  it was last heard of {minutes} minutes ago and "
+                    "takes no payments: look at its power and its network"
+                )
+            for text in seen.problems:
                 output.line(f"now  {cabinet.machine_id}  {text}")
         found = problems.heaviest_first(
             problems.problem_of(i, self._ledger.order(i.order_id) if i.order_id else None)
@@ -482,6 +500,8 @@ def parser() -> argparse.ArgumentParser:
         metavar="MACHINE_ID=FILE",
         help="compare a cabinet's journal too, as `kiosk ledger --csv` printed it",
     )
+    command("backup").add_argument("file", type=Path)
+    command("restore").add_argument("file", type=Path)
     command("go-live").add_argument(
         "--check", action="store_true", help="only look whether everything is right"
     )

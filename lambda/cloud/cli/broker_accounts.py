@@ -87,7 +87,7 @@ def remove(settings: Settings, machine_id: str, folder: Path | None) -> list[str
         ]
     file = broker_files.remove_mosquitto(folder, machine_id)
     return [
-        f"{file}: {machine_id} is taken out; `systemctl restart mosquitto` ends its connection too"
+        f"{file}: {machine_id} is taken out; `systemctl reload mosquitto` ends its connection too"
     ]
 
 

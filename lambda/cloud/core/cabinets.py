@@ -29,8 +29,7 @@ class Presence:
     """The cabinet's last heartbeat, at ``seen_at_ms``; 0 if there was none yet.
 
     ``due_at_ms`` is when the sweep has to look whether the cabinet's links must be switched off;
-    ``None`` once they are. ``gone_at_ms`` is when the broker lost the cabinet, if it was not heard
-    since: a heartbeat leaves 0.
+    ``None`` once they are. ``gone_at_ms`` is when the broker lost the cabinet.
     """
 
     machine_id: str
@@ -42,6 +41,12 @@ class Presence:
     problems: tuple[str, ...] = ()
     due_at_ms: int | None = None
     gone_at_ms: int = 0
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the broker lost the cabinet after its last heartbeat. A program that does not
+        know ``gone_at_ms`` leaves it as it was when a heartbeat comes."""
+        return self.gone_at_ms > self.seen_at_ms
 
 
 @dataclass(frozen=True)
@@ -226,6 +231,6 @@ def silent(presence: Presence | None, now_ms: int, silence_ms: int) -> bool:
     """Whether a cabinet has said nothing for longer than ``silence_ms``, or the broker lost it."""
     return (
         presence is None
-        or presence.gone_at_ms > 0
+        or presence.is_gone
         or now_ms >= silent_from_ms(presence.seen_at_ms, silence_ms)
     )

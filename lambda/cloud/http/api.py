@@ -225,7 +225,7 @@ class Api:
         cabinet, body = self._cabinet(request)
         ended_at = requests.game_over(body) or timestamp(self._clock())
         if not self._cabinet_messages.game_over(cabinet.machine_id, ended_at):
-            raise HttpError(503, "the broker cannot be reached: send it again")
+            raise HttpError(503, "the cabinet cannot be told now: send it again")
         return json_response({"message": "Game over signal sent"})
 
     def _presence(self, request: Request) -> Response:

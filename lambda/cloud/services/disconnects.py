@@ -53,8 +53,9 @@ class Disconnects:
             return "heard of at this moment"
         self._links.switch_off(cabinet.machine_id)
         # A heartbeat that came in between found the link still on.
-        now = self._ledger.cabinet_items(cabinet.machine_id)
-        if now.cabinet and now.presence and not now.presence.gone_at_ms:
-            self._links.follow(now.cabinet, now.links, now.presence.healthy)
+        presence = self._ledger.presence(cabinet.machine_id)
+        if presence and not presence.is_gone:
+            links = self._ledger.cabinet_items(cabinet.machine_id).links
+            self._links.follow(cabinet, links, presence.healthy)
             return "back already"
         return "its link is off"

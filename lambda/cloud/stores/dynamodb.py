@@ -337,7 +337,7 @@ def _index_attributes(item: Item, keep_ms: int) -> dict[str, str | int | None]:
     match item:
         case Order():
             over = item.state in FINISHED
-            paid = f"{table.at(item.paid_at_ms)}#{key}"
+            paid = table.at_with(item.paid_at_ms, key)
             return {
                 **_due(item, item.due_at_ms),
                 **_in(table.CURRENT, None if over else item.machine_id, f"order#{paid}"),
@@ -352,13 +352,14 @@ def _index_attributes(item: Item, keep_ms: int) -> dict[str, str | int | None]:
         case PaymentLink():
             off = item.settled and not item.wanted
             last_ms = max(item.created_at_ms, item.checked_at_ms)
+            made = table.at_with(item.created_at_ms, key)
             return {
                 **_due(item, item.due_at_ms),
-                **_in(table.CURRENT, item.machine_id, f"link#{table.at(item.created_at_ms)}#{key}"),
+                **_in(table.CURRENT, item.machine_id, f"link#{made}"),
                 **_expiry(last_ms if off else None, keep_ms),
             }
         case Incident():
-            happened = f"{table.at(item.at_ms)}#{key}"
+            happened = table.at_with(item.at_ms, key)
             return {
                 **_in(table.ALL, f"incident#{table.shard_of(key)}", happened),
                 **_expiry(item.at_ms, keep_ms),
@@ -370,7 +371,7 @@ def _index_attributes(item: Item, keep_ms: int) -> dict[str, str | int | None]:
 def _due(item: Item, due_at_ms: int | None) -> dict[str, str | int | None]:
     key = _key(item)
     hash_ = None if due_at_ms is None else f"{_KINDS[type(item)]}#{table.shard_of(key)}"
-    return _in(table.DUE, hash_, f"{table.at(due_at_ms or 0)}#{key}")
+    return _in(table.DUE, hash_, table.at_with(due_at_ms or 0, key))
 
 
 def _in(index: str, hash_: str | None, sort: str) -> dict[str, str | int | None]:

@@ -74,7 +74,7 @@ class DynamoDBClient:
     """DynamoDB in ``region``, or at ``endpoint``; safe to share between threads.
 
     Credentials come from ``environment``, as Lambda gives them, or from where AWS's tools keep
-    theirs. Nothing is connected before the first call.
+    theirs. Nothing is connected before the first call. An answer is waited for ``read_s`` seconds.
     """
 
     def __init__(
@@ -84,6 +84,7 @@ class DynamoDBClient:
         environment: Mapping[str, str] = os.environ,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        read_s: float = READ_S,
     ) -> None:
         self._region = region
         address = urlsplit(endpoint or f"https://dynamodb.{region}.amazonaws.com")
@@ -92,6 +93,7 @@ class DynamoDBClient:
         self._credentials = _credentials(environment)
         self._clock = clock
         self._sleep = sleep
+        self._read_s = read_s
         self._lock = threading.Lock()
         self._idle: list[http.client.HTTPConnection] = []
         self._closed = False
@@ -186,7 +188,7 @@ class DynamoDBClient:
         except OSError as error:
             connection.close()
             raise _Again(f"no connection: {type(error).__name__}") from error
-        connection.sock.settimeout(READ_S)
+        connection.sock.settimeout(self._read_s)
         return connection
 
     def _keep(self, connection: http.client.HTTPConnection) -> None:

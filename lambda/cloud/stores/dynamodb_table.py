@@ -50,6 +50,13 @@ def at(time_ms: int) -> str:
     return f"{time_ms:015d}"
 
 
+def at_with(time_ms: int, key: str) -> str:
+    """The time with the end of an id, for an order among those of one millisecond. Not the whole
+    id, which may have 66 letters: it is in the item's key, and an order must stay below one unit
+    of writing, 1,024 bytes."""
+    return f"{at(time_ms)}#{key[-12:]}"
+
+
 def up_to(time_ms: int) -> str:
     """What sorts behind everything at ``time_ms`` or before."""
     return f"{at(time_ms)}$"  # the sign behind "#"

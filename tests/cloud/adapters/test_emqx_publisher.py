@@ -10,6 +10,7 @@ from cloud.adapters.emqx_api import EmqxApi
 from cloud.adapters.emqx_publisher import EmqxPublisher
 from cloud.adapters.publisher import NobodyListens, PublishFailed
 from tests.fakes.emqx import NOT_DISPATCHED, TOO_MANY, Emqx, Reply
+from tests.plugins.mosquitto import Certificates
 
 TOPIC = "arcade/machine/cab001/coinpulse"
 
@@ -148,3 +149,24 @@ def test_a_kept_connection_that_hangs_is_replaced_within_the_time(emqx: Emqx) ->
     publisher.publish(TOPIC, b"{}")
     assert len(emqx.connections) == 2
     publisher.close()
+
+
+def test_only_a_server_that_proves_itself_gets_the_key(certificates: Certificates) -> None:
+    emqx = Emqx(subscribed={TOPIC}, tls=(certificates.server, certificates.server_key))
+    trusting = EmqxPublisher(EmqxApi(emqx.url, str(certificates.ca_file)))
+    trusting.publish(TOPIC, b"{}")
+    assert len(emqx.calls) == 1
+    for ca_file in ("", str(certificates.other_ca_file)):
+        wary = EmqxPublisher(EmqxApi(emqx.url, ca_file))
+        with pytest.raises(PublishFailed, match="does not prove with a known certificate"):
+            wary.publish(TOPIC, b"{}")
+        wary.close()
+    elsewhere = EmqxPublisher(
+        EmqxApi(emqx.url.replace("localhost", "127.0.0.1"), str(certificates.ca_file))
+    )
+    with pytest.raises(PublishFailed, match="does not prove with a known certificate"):
+        elsewhere.publish(TOPIC, b"{}")
+    elsewhere.close()
+    assert len(emqx.calls) == 1
+    trusting.close()
+    emqx.stop()

@@ -14,6 +14,7 @@ import pytest
 from cloud import admin
 from cloud.cli import broker_files
 from cloud.stores.sqlite import SqliteLedger
+from kiosk.config import loader
 from tests.cloud.test_settings import GOOD
 from tests.fakes.emqx import TOO_MANY, Emqx
 from tests.plugins.mosquitto import Certificates
@@ -252,14 +253,17 @@ def test_a_cabinet_cannot_have_the_name_of_the_clouds_own_account(
 
 def test_the_config_names_the_authority_of_a_private_broker(
     run: Run,
+    tmp_path: Path,
     certificates: Certificates,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("MQTT_CA_FILE", str(certificates.ca_file))
     assert run("add", "cab001", *FORGIVE) == 0
-    told = tomllib.loads(capsys.readouterr().out)
-    assert told["broker"]["ca_file"] == str(certificates.ca_file)
+    file = tmp_path / "cab001.toml"
+    file.write_text(capsys.readouterr().out)
+    file.chmod(0o600)
+    assert loader.load(file).broker.ca_file == certificates.ca_file
     monkeypatch.delenv("MQTT_CA_FILE")
     assert run("add", "cab002", *FORGIVE) == 0
     assert "ca_file" not in tomllib.loads(capsys.readouterr().out)["broker"]

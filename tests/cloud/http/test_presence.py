@@ -187,6 +187,20 @@ def test_with_stripe_away_the_sweep_switches_the_link_off(
     assert not is_on(selling)
 
 
+def test_an_older_program_that_leaves_the_mark_in_its_place_loses_no_cabinet(
+    selling: Arcade,
+) -> None:
+    told(selling)
+    selling.now += 60
+    selling.ask("/status", {"healthy": True})
+    presence = selling.ledger.presence("cab001")
+    assert presence is not None
+    left = replace(presence, gone_at_ms=presence.seen_at_ms - 60_000, write_id="w", due_at_ms=1)
+    assert selling.ledger.replace(presence, left)
+    selling.cloud.sweep()
+    assert is_on(selling)
+
+
 class _Interrupted(CountingLedger):
     """Lets something happen after the loss was written down."""
 

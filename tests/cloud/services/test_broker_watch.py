@@ -12,6 +12,7 @@ from cloud.adapters.emqx_api import EmqxApi
 from cloud.adapters.emqx_status import EmqxStatus
 from cloud.core import broker_quota
 from cloud.core.broker_quota import BrokerState
+from cloud.services.sweep import Swept
 from cloud.wiring import Cloud, broker_status_of
 from tests.fakes.arcade import SETTINGS, Arcade
 from tests.fakes.emqx import Emqx, Reply
@@ -172,6 +173,21 @@ def test_without_the_platforms_key_the_deployment_itself_is_asked(
     assert watched.told() == []
     assert [call.path for call in emqx.calls] == ["/api/v5/clients"] * 2
     watched.close()
+
+
+def test_a_sweep_that_took_long_leaves_the_broker_to_the_next(
+    watched: Watched, emqx: Emqx, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow() -> Swept:
+        watched.now += 31
+        return Swept()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(watched.cloud._sweep, "run", slow)
+        watched.cloud.sweep()
+    assert emqx.calls == []
+    watched.cloud.sweep()
+    assert len(emqx.calls) == 3
 
 
 def test_a_broker_over_mqtt_tells_nothing_of_itself() -> None:

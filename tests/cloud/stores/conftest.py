@@ -42,6 +42,20 @@ STORES: dict[str, Callable[[pytest.FixtureRequest, Path], Open]] = {
 }
 
 
+# Moto looks through the whole table at each write.
+SLOW = {
+    "test_a_long_list_comes_whole_and_in_order_while_it_is_written_to[moto]",
+    "test_many_due_links_come_whole_and_in_order[moto]",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leaves to `make test-all` what takes more than some seconds."""
+    for item in items:
+        if item.name in SLOW:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(params=STORES)
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     """Opens the ledger of a name, again and again, as a restart does."""

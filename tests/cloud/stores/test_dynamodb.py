@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from cloud.core.order_history import Step
 from cloud.core.orders import OrderState
 from cloud.core.prices import PriceList
 from cloud.stores.base import DamagedRecord, LedgerUnavailable
@@ -189,3 +190,37 @@ def test_shards_are_for_ever_and_even() -> None:
 
 def test_times_sort_as_texts() -> None:
     assert at(999) < at(1_000) < f"{at(1_000)}#x" < up_to(1_000) < f"{at(1_001)}#"
+
+
+def test_a_usual_order_stays_below_one_unit_of_writing(table: Table) -> None:
+    """Sizes as AWS counts them: names and texts in UTF-8, numbers half a byte a digit."""
+    steps = tuple(Step(10**12, word, "") for word in ("paid", "stored", "claimed", "settling"))
+    order = replace(
+        ORDER,
+        order_id=f"cs_live_{'a' * 58}",
+        intent_id=f"pi_{'b' * 24}",
+        card="c" * 64,
+        claim_id="d" * 36,
+        write_id="e" * 16,
+        paid_at_ms=10**12,
+        due_at_ms=10**12,
+        history=steps,
+    )
+    table.ledger.insert(order)
+    item = table.raw(f"order#{order.order_id}")
+    assert sum(len(name.encode()) + size(value) for name, value in item.items()) < 1024
+
+
+def size(value: Mapping[str, object]) -> int:
+    """The bytes of one of DynamoDB's values."""
+    [(kind, content)] = value.items()
+    match kind, content:
+        case "S", str():
+            return len(content.encode())
+        case "N", str():
+            return len(content) // 2 + 2
+        case "L", list():
+            return 3 + sum(1 + size(one) for one in content)
+        case "M", dict():
+            return 3 + sum(1 + len(name.encode()) + size(one) for name, one in content.items())
+    return 1

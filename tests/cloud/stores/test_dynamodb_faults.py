@@ -15,10 +15,10 @@ from cloud.core.cabinets import Presence
 from cloud.core.orders import Order, OrderState
 from cloud.stores.base import Ledger, LedgerUnavailable, WriteResult
 from cloud.stores.dynamodb import DynamoDBLedger
-from cloud.stores.dynamodb_client import TRIES, DynamoDBClient
+from cloud.stores.dynamodb_client import TRIES
 from tests.cloud.stores.test_stores import ITEMS, ORDER, PRESENCE, stored
 from tests.fakes.dynamodb_proxy import FAULTS, DynamoDBProxy
-from tests.plugins.dynamodb import CREDENTIALS, REGION, create_table
+from tests.plugins.dynamodb import client_of, create_table
 
 each_fault = pytest.mark.parametrize("fault", FAULTS)
 ANSWERED = {"request twice", "answer twice"}  # these end no call
@@ -36,8 +36,7 @@ def proxy(request: pytest.FixtureRequest) -> Iterator[DynamoDBProxy]:
 def ledger(proxy: DynamoDBProxy) -> Iterator[Ledger]:
     name = f"faults-{uuid.uuid4().hex}"
     create_table(proxy.address, name)
-    client = DynamoDBClient(REGION, proxy.address, CREDENTIALS, sleep=lambda _: None)
-    made = DynamoDBLedger(client, name)
+    made = DynamoDBLedger(client_of(proxy.address), name)
     yield made
     made.close()
 
