@@ -6,17 +6,17 @@ settings change.
 
 from __future__ import annotations
 
-import logging
 import os
 from functools import cache
 from typing import Any
 
+from cloud import logs
 from cloud.current_cloud import CurrentCloud
 
 
 @cache
 def _current() -> CurrentCloud:
-    logging.getLogger().setLevel(os.environ.get("LOG_LEVEL", "INFO"))
+    logs.to_lambda(os.environ.get("LOG_LEVEL", "INFO"))
     return CurrentCloud(os.environ)
 
 

@@ -24,6 +24,9 @@ from urllib.parse import unquote, urlsplit
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from cloud import wiring
+from cloud.server.gateway import lambda_app
+from cloud.server.http_server import HttpServer
+from cloud.server.sweeper import Sweeper
 from cloud.settings import Settings, Times
 from cloud.stores.base import LedgerUnavailable
 from cloud.wiring import Cloud
@@ -31,10 +34,7 @@ from sandbox import ports, sandbox_state
 from sandbox.broker import Account, EmbeddedBroker
 from sandbox.checkout_adapter import SimulatorCheckout
 from sandbox.checkout_page import create_page
-from sandbox.gateway import lambda_app
-from sandbox.http_server import HttpServer
 from sandbox.stripe_simulator import StripeSimulator, create_app
-from sandbox.sweeper import Sweeper
 
 log = logging.getLogger(__name__)
 
