@@ -1,0 +1,5 @@
+"""What goes wrong in a way that is known."""
+
+
+class DeployError(Exception):
+    """One sentence for the operator: what is wrong, and what to do. It holds no secret."""
