@@ -235,3 +235,18 @@ def _payment_id(subject: Mapping[str, object]) -> str:
     """The PaymentIntent that an event about it, or about its session, is about."""
     found = subject.get("payment_intent" if subject.get("object") == "checkout.session" else "id")
     return found if isinstance(found, str) else ""
+
+
+# What Stripe's webhook endpoint has to be subscribed to: these and no others.
+EVENTS_READ = (
+    "checkout.session.completed",
+    "checkout.session.async_payment_succeeded",
+    "checkout.session.async_payment_failed",
+    "payment_intent.created",
+    "payment_intent.processing",
+    "payment_intent.payment_failed",
+    "payment_intent.canceled",
+    "charge.refunded",
+    "charge.dispute.created",
+    "charge.dispute.closed",
+)
