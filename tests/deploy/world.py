@@ -90,6 +90,7 @@ class Operator:
         self.lines: list[str] = []
         self.asked: list[str] = []
         self.on_line: Callable[[str], None] = lambda _line: None
+        self.secret: Callable[[str], str] = self.ask
 
     def say(self, text: str = "") -> None:
         self.lines.append(text)
@@ -102,7 +103,8 @@ class Operator:
                 return answer
         return default
 
-    ask_secret = ask
+    def ask_secret(self, question: str) -> str:
+        return self.secret(question)
 
     @property
     def text(self) -> str:
@@ -240,7 +242,7 @@ class World:
         }
 
     def _unmake(self, _stack: Stack) -> None:
-        self.client("ssm").delete_parameter(Name=f"/arcade-kiosk/{self.stage}/PUBLIC_URL")
+        self.client("ssm").delete_parameters(Names=[f"/arcade-kiosk/{self.stage}/PUBLIC_URL"])
         self._close()
 
     def _handle(self, event: dict[str, Any], _context: Any) -> dict[str, Any]:
