@@ -24,6 +24,7 @@ from urllib.parse import unquote, urlsplit
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from cloud import wiring
+from cloud.services.stripe_events import EVENTS_READ
 from cloud.settings import Settings, Times
 from cloud.stores.base import LedgerUnavailable
 from cloud.wiring import Cloud
@@ -132,6 +133,7 @@ class Sandbox:
                 ready.webhook_secret,
                 public_url=public_url,
                 webhook_url=f"{ready.api}/addCredit",
+                subscribed=frozenset(EVENTS_READ),
             )
         parts.callback(simulator.stop)
         page = create_page(SimulatorCheckout(simulator.checkout))

@@ -51,7 +51,8 @@ def test_a_heartbeat_and_a_payment_read_and_write_little(
     arcade_cost = cost(arcade.ask("/status", {"healthy": True})[0])
     # The cabinet's token and its link; its links and its orders.
     assert arcade_cost == {"writes": 1, "reads": 2, "lists": 2, "listed": 1}
-    # The order that may be there, the link, the cabinet.
+    assert cost(arcade.deliver(arcade.reserved(session_id))[0]) == {"writes": 1}
+    # The link, the hold, the cabinet.
     assert cost(arcade.deliver(arcade.completed(session_id))[0]) == {"writes": 1, "reads": 3}
     # The cabinet's token and the order.
     assert cost(arcade.claim(session_id)[0]) == {"writes": 1, "reads": 2}
