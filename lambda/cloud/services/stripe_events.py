@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from cloud.adapters.stripe_gateway import Gateway, StripeRefused
 from cloud.core import holds, money, orders
 from cloud.core.cabinets import Cabinet, Incident, PaymentLink
+from cloud.core.holds import Reserved
 from cloud.core.order_history import begun
 from cloud.core.orders import Order, OrderState, Refused, Schedule
 from cloud.core.payments import HOLD_SECONDS, Money, Payment, money_of
@@ -124,7 +125,18 @@ class StripeEvents:
         if payment.pulses or (found is Money.CAPTURED and late):
             # A cabinet has settled it: this ledger was restored from before that.
             return self._rebuild(order)
+        if order.held and not late and self._was_cancelled(order):
+            return "no order: its hold was cancelled"
         return self._store(event, link, order)
+
+    def _was_cancelled(self, order: Order) -> bool:
+        """Whether a hold was cancelled since Stripe was asked; keeps it otherwise, so that the
+        event of a cancellation from now on knows that the order is about to be stored."""
+        found = Reserved(order.intent_id, order.amount, order.currency, order.hold_until_ms, "")
+        if self._ledger.insert(holds.hold(found, order.card, self._clock.stamp())):
+            return False
+        known = self._ledger.hold(order.intent_id)
+        return known is not None and known.cancelled
 
     def _store(self, event: StripeEvent, link: PaymentLink, order: Order) -> str:
         """Stores a new order and hints at it, or releases it at once."""
