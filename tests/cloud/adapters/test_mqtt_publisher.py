@@ -183,6 +183,30 @@ def test_a_connection_that_died_unheard_is_replaced_within_the_timeout(line: Lin
     publisher.close()
 
 
+def test_a_connection_that_was_quiet_and_died_is_replaced_at_once(line: Line) -> None:
+    """As after a Lambda was frozen for some seconds. With a quarter of this timeout for each
+    message, as for a connection that is busy, the test would not end."""
+    now = [1000.0]
+    publisher = through(line, 3600.0, now)
+    publisher.publish("a", b"1")
+    line.cut()
+    now[0] += 5
+    publisher.publish("a", b"2")
+    assert line.connections == 2
+    publisher.close()
+
+
+def test_a_connection_that_was_quiet_and_lives_is_used_on(line: Line) -> None:
+    now = [1000.0]
+    line.delay = 0.1  # the broker is slow, and known to be
+    publisher = through(line, 4.0, now)
+    publisher.publish("a", b"1")
+    now[0] += 5
+    publisher.publish("a", b"2")
+    assert line.connections == 1
+    publisher.close()
+
+
 def test_a_slow_broker_is_waited_for_and_not_called_dead(line: Line) -> None:
     """Others are heard in between, so the connection lives."""
     publisher = through(line, 2.0, [1000.0])
