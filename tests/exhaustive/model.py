@@ -688,9 +688,9 @@ class Model:
                 )
         if world.moment == 0 and self._may("hold cancelled by hand"):
             for number, account in enumerate(world.accounts):
-                # What is cancelled after the claim is found by the settle, as if it had run out.
-                order = self._values.values[world.orders[number]]
-                is_before = order is None or order.state is OrderState.OPEN
+                # Before its order is stored, where the events race. After it the order's own state
+                # decides, and after the claim the settle, as where a hold has run out.
+                is_before = world.orders[number] == self._nothing
                 if is_before and self._values.values[account].status == "requires_capture":
                     gone = partial(self._cancel_by_hand, number=number)
                     label = ("fault", "hold cancelled by hand", self.names[number])

@@ -32,6 +32,7 @@ from cloud.stores.base import Ledger
 log = logging.getLogger(__name__)
 
 CANCELLED = "its hold was cancelled in Stripe's dashboard"
+MOST_LINKS = 200  # that a process keeps in memory, a kilobyte each
 NEWS_MS = 60_000  # what happened to a payment before that is no news to a cabinet's screen
 
 
@@ -67,6 +68,7 @@ class StripeEvents:
         self._schedule = schedule
         self._card_hash = card_hash
         self._clock = clock
+        self._links: dict[str, PaymentLink] = {}
 
     def handle(self, event: StripeEvent) -> str:
         """Does what an event asks for; returns a few words for the log and the answer.
@@ -87,11 +89,21 @@ class StripeEvents:
         return "the hold is kept" if kept else "the hold is known already"
 
     def _paid(self, event: StripeEvent) -> str:
-        link = self._ledger.link(str(event.subject.get("payment_link") or ""))
+        link = self._link(str(event.subject.get("payment_link") or ""))
         if link is None:
             return self._not_ours(event, str(event.subject.get("id", "")))
         order = self._order_by_events(event, link)
         return self._ask_stripe(event, link) if order is None else self._store(event, link, order)
+
+    def _link(self, link_id: str) -> PaymentLink | None:
+        """A link. What it sells, and where, never changes, so it is read once; whether it is on may
+        be of before."""
+        link = self._links.get(link_id) or self._ledger.link(link_id)
+        if link:
+            if len(self._links) >= MOST_LINKS:
+                self._links.clear()
+            self._links[link_id] = link
+        return link
 
     def _order_by_events(self, event: StripeEvent, link: PaymentLink) -> Order | None:
         """The order as the signed events have it, if they suffice and a cabinet may claim it."""

@@ -14,7 +14,7 @@ from cloud.core import cabinets
 from cloud.core.orders import Order, OrderState
 from cloud.core.payments import HOLD_SECONDS
 from tests.fakes.arcade import SETTINGS, Arcade
-from tests.fakes.ledgers import ForwardingLedger
+from tests.fakes.ledgers import CountingLedger, ForwardingLedger
 
 
 def paid(arcade: Arcade, quantity: int = 1, **more: Any) -> str:
@@ -310,3 +310,14 @@ def test_a_kept_hold_tells_nothing_of_the_card(arcade: Arcade) -> None:
     assert hold is not None
     assert "card-of-ada" not in repr(vars(hold))
     assert len(hold.card) == 64
+
+
+def test_what_a_link_sells_is_read_once(arcade: Arcade) -> None:
+    counting = CountingLedger(arcade.ledger)
+    arcade.use(counting, SETTINGS)
+    for reads in (3, 2):  # the link, the hold, the cabinet
+        session_id = paid(arcade)
+        tell(arcade, arcade.reserved(session_id))
+        counting.counts.clear()
+        tell(arcade, arcade.completed(session_id))
+        assert counting.counts == {"reads": reads, "writes": 1}
