@@ -66,7 +66,6 @@ PLACES = {
         "kiosk/journal/store.py",
         "lambda/cloud/stores/sqlite.py",
     },
-    # To check a signature is no I/O, but how is known to Stripe's library.
     "stripe": {"lambda/cloud/adapters/stripe_gateway.py"},
     "zxingcpp": {"kiosk/display/qr.py"},
 }

@@ -341,17 +341,17 @@ def _payment_id(subject: Mapping[str, object]) -> str:
 
 # Every event that is read, and what answers it.
 _ANSWERS: Mapping[str, Callable[[StripeEvents, StripeEvent], str]] = {
-    "checkout.session.completed": StripeEvents._paid,
-    "checkout.session.async_payment_succeeded": StripeEvents._paid,
-    "checkout.session.async_payment_failed": StripeEvents._declined,
-    "payment_intent.created": StripeEvents._processing,
-    "payment_intent.processing": StripeEvents._processing,
-    "payment_intent.payment_failed": StripeEvents._declined,
-    "payment_intent.canceled": StripeEvents._cancelled,
-    "charge.succeeded": StripeEvents._held,
-    "charge.refunded": StripeEvents._refunded,
-    "charge.dispute.created": StripeEvents._disputed,
-    "charge.dispute.closed": StripeEvents._refunded,
+    "checkout.session.completed": lambda events, event: events._paid(event),
+    "checkout.session.async_payment_succeeded": lambda events, event: events._paid(event),
+    "checkout.session.async_payment_failed": lambda events, event: events._declined(event),
+    "payment_intent.created": lambda events, event: events._processing(event),
+    "payment_intent.processing": lambda events, event: events._processing(event),
+    "payment_intent.payment_failed": lambda events, event: events._declined(event),
+    "payment_intent.canceled": lambda events, event: events._cancelled(event),
+    "charge.succeeded": lambda events, event: events._held(event),
+    "charge.refunded": lambda events, event: events._refunded(event),
+    "charge.dispute.created": lambda events, event: events._disputed(event),
+    "charge.dispute.closed": lambda events, event: events._refunded(event),
 }
 
 # What Stripe's webhook endpoint has to be subscribed to: these and no others.
