@@ -110,9 +110,9 @@ class SimulatedStripe(FakeStripe):
         self._known(intent_id)
         super().cancel(intent_id, key)
 
-    def refund(self, intent_id: str, amount: int, key: str) -> None:
+    def refund(self, intent_id: str, amount: int, key: str, request_id: str = "") -> None:
         self._known(intent_id)
-        super().refund(intent_id, amount, key)
+        super().refund(intent_id, amount, key, request_id)
 
     def _known(self, object_id: str) -> None:
         if object_id in self.nonsense:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cloud.core import cabinets
 from cloud.core.cabinets import Cabinet, HeartbeatRequest, PaymentLink
 from cloud.core.orders import UNFINISHED, Order
+from cloud.services import price_schedule
 from cloud.services.clock import Clock
 from cloud.services.payment_links import PaymentLinks
 from cloud.stores.base import Ledger
@@ -24,10 +25,18 @@ class Heartbeats:
 
         One that comes after a newer one was stored changes nothing.
         """
-        presence = cabinets.seen(request, self._clock.stamp(), self._silence_ms)
+        stamp = self._clock.stamp()
+        silent_at_ms = cabinets.silent_from_ms(stamp.at_ms, self._silence_ms)
+        change_at_ms = price_schedule.next_change_ms(cabinet, stamp.at_ms, silent_at_ms)
+        presence = cabinets.seen(request, stamp, self._silence_ms, change_at_ms)
         if not self._ledger.see(presence):
             return self._links.current(cabinet)
-        return self._links.follow(cabinet, request.healthy)
+        return self._links.follow(cabinet, request.healthy and not cabinet.disabled)
+
+    def end_rotation(self, cabinet: Cabinet) -> None:
+        """Lets the old token count no more: the cabinet has the new one."""
+        # Whoever is faster is another heartbeat, or an operator; the next heartbeat does it then.
+        self._ledger.replace(cabinet, cabinets.end_rotation(cabinet, self._clock.stamp()))
 
     def unfinished_orders(self, machine_id: str) -> list[Order]:
         """The cabinet's orders that are neither settled nor released, oldest payment first."""

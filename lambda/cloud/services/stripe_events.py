@@ -122,6 +122,9 @@ class StripeEvents:
             )
             self._releases.release(order, "its cabinet is gone")
             return "the order is stored and released"
+        if cabinet.disabled:
+            self._releases.release(order, "its cabinet is disabled")
+            return "the order is stored and released: its cabinet is disabled"
         now_ms = self._clock.now_ms()
         if now_ms >= order.deadline_ms:
             self._releases.release(order, "the event came after the deadline")
@@ -156,6 +159,7 @@ class StripeEvents:
             changed_at_ms=stamp.at_ms,
             due_at_ms=stamp.at_ms,
             history=begun(paid_at_ms, stamp.at_ms),
+            statement=link.statement,
         )
 
     def _rebuild(self, order: Order) -> str:
