@@ -11,7 +11,7 @@ from typing import Any
 
 from cloud.adapters.stripe_gateway import StripeRefused, StripeUnavailable
 from cloud.cli import admin
-from cloud.cli.admin import AdminError
+from cloud.cli.desk import AdminError, Desk
 from cloud.core import cabinets as cabinet_rules
 from cloud.core.stamps import Stamp
 from cloud.services import cabinet_tokens
@@ -51,8 +51,7 @@ class Operator:
         for _ in range(4):
             try:
                 with self.cloud.lambda_() as cloud, contextlib.redirect_stdout(printed):
-                    desk = admin.Admin(cloud, self.cloud.settings, {}, None)
-                    getattr(desk, args.command.replace("-", "_"))(args)
+                    admin.run(Desk(cloud, self.cloud.settings, {}, None), args)
                 break
             except (AdminError, LedgerUnavailable, StripeRefused, StripeUnavailable):
                 continue

@@ -10,9 +10,6 @@ from cloud.core.prices import PriceList
 from cloud.core.stamps import Stamp
 
 MACHINE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-CHOICES = frozenset(
-    {"name", "disabled", "happy_hours", "time_zone", "statement", "hall", "share_bp"}
-)
 
 
 @dataclass(frozen=True)
@@ -165,10 +162,31 @@ def end_rotation(cabinet: Cabinet, stamp: Stamp) -> Cabinet:
     return replace(_written(cabinet, stamp), old_token_hash="", old_token_until_ms=0)
 
 
-def change(cabinet: Cabinet, stamp: Stamp, **changes: object) -> Cabinet:
-    """The cabinet with other values for what its operator may choose freely."""
-    assert changes.keys() <= CHOICES, f"{changes.keys() - CHOICES} are not chosen freely"
-    return replace(_written(cabinet, stamp), **changes)  # type: ignore[arg-type]
+def rename(cabinet: Cabinet, name: str, stamp: Stamp) -> Cabinet:
+    """The cabinet under another name."""
+    return replace(_written(cabinet, stamp), name=name)
+
+
+def disable(cabinet: Cabinet, disabled: bool, stamp: Stamp) -> Cabinet:
+    """The cabinet, which sells nothing from now on, or sells again."""
+    return replace(_written(cabinet, stamp), disabled=disabled)
+
+
+def with_statement(cabinet: Cabinet, statement: str, stamp: Stamp) -> Cabinet:
+    """The cabinet with another text on the bills of its players' cards."""
+    return replace(_written(cabinet, stamp), statement=statement)
+
+
+def with_hall(cabinet: Cabinet, hall: str, share_bp: int, stamp: Stamp) -> Cabinet:
+    """The cabinet in another hall, or with another share of it."""
+    return replace(_written(cabinet, stamp), hall=hall, share_bp=share_bp)
+
+
+def with_happy_hours(
+    cabinet: Cabinet, hours: tuple[HappyHour, ...], time_zone: str, stamp: Stamp
+) -> Cabinet:
+    """The cabinet with other happy hours, by the clock of ``time_zone``."""
+    return replace(_written(cabinet, stamp), happy_hours=hours, time_zone=time_zone)
 
 
 def with_prices(cabinet: Cabinet, prices: PriceList, stamp: Stamp) -> Cabinet:
