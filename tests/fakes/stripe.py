@@ -182,12 +182,14 @@ class FakeStripe:
         if intent_id not in self.accounts:
             raise StripeRefused("No such payment_intent", "resource_missing", 404)
         account = self.accounts[intent_id]
+        # As Stripe does it, what was never captured of a hold that is over counts as refunded.
+        over = account.status in ("succeeded", "canceled")
         return Intent(
             intent_id,
             account.status,
             account.amount,
             account.received,
-            account.refunded,
+            account.refunded + (account.amount - account.received if over else 0),
             account.disputed,
             account.pulsed,
             account.pulses,

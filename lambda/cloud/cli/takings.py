@@ -97,22 +97,37 @@ def _table(keys: Sequence[str], page: Sequence[Takings], totals: Sequence[Taking
         Column("BACK", right=True),
         Column("TAKEN", right=True),
     ]
-    columns += [Column("HALLS", right=True), Column("YOURS", right=True)] if shares else []
-    rows = [[*group.group, *_numbers(group, shares)] for group in page]
+    columns += [Column("HALLS", right=True)] if shares else []
+    columns += [Column("REST", right=True)] if shares and _has_rest(keys) else []
+    columns.append(Column(""))
+    rows = [[*group.group, *_numbers(group, shares, _has_rest(keys))] for group in page]
     for group in totals if rows else ():
-        rows.append(["in all", *[""] * (len(keys) - 1), *_numbers(group, shares)])
+        numbers = _numbers(group, shares, _has_rest(keys))
+        rows.append(["in all", *[""] * (len(keys) - 1), *numbers])
     listing.table(columns, rows)
 
 
-def _numbers(group: Takings, shares: bool) -> list[str]:
+def _has_rest(keys: Sequence[str]) -> bool:
+    """Whether there is room for what is not the halls'."""
+    return len(keys) <= 2
+
+
+def _numbers(group: Takings, shares: bool, rest: bool) -> list[str]:
     def text(amount: int) -> str:
-        return money.text(amount, group.currency)
+        return _number(amount, group.currency)
 
     numbers = [str(group.payments), str(group.plays), str(group.free)]
     numbers += [text(group.refunded) if group.refunded else "-", text(group.taken)]
     if shares:
-        numbers += [text(group.hall_share), text(group.taken - group.hall_share)]
-    return numbers
+        numbers.append(text(group.hall_share))
+    if shares and rest:
+        numbers.append(text(group.taken - group.hall_share))
+    return [*numbers, group.currency]
+
+
+def _number(amount: int, currency: str) -> str:
+    """An amount without its currency."""
+    return money.text(amount, currency).partition(" ")[0]
 
 
 def chart(found: Sequence[Takings], blocks: bool = True) -> list[str]:
@@ -153,7 +168,7 @@ def _csv(keys: Sequence[str], found: Sequence[Takings]) -> str:
     )
     for group in found:
         amounts = [group.charged, group.refunded, group.disputed, group.taken, group.hall_share]
-        numbers = [money.text(amount, group.currency).partition(" ")[0] for amount in amounts]
+        numbers = [_number(amount, group.currency) for amount in amounts]
         counts = [group.payments, group.plays, group.free]
         writer.writerow([*group.group, group.currency, *counts, *numbers])
     return text.getvalue()

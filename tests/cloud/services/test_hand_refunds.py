@@ -73,8 +73,11 @@ def test_of_a_partly_settled_order_only_what_was_captured_goes_back(arcade: Arca
     arcade.settle(order_id, 3, 6)
     with pytest.raises(AdminError, match=r"at most 2\.50 USD"):
         refund(arcade, arcade.order(order_id), "--amount", "2.51")
+    refund(arcade, arcade.order(order_id), "--amount", "1.00")
+    assert arcade.order(order_id).refunded == 100
     refund(arcade, arcade.order(order_id))
     assert arcade.stripe.charged(order_id) == 0
+    assert arcade.order(order_id).refunded == 250
 
 
 def test_it_is_stored_before_stripe_is_asked(arcade: Arcade, order: Order) -> None:
@@ -148,7 +151,7 @@ def test_a_command_that_dies_at_a_write_is_finished_by_the_sweep(
 def test_stripes_own_event_between_the_two_writes_counts_nothing_twice(
     arcade: Arcade, order: Order
 ) -> None:
-    told = []
+    told: list[bool] = []
 
     def tell(call: str, when: str) -> None:
         if (call, when) == ("refund", "after") and not told:
