@@ -22,6 +22,7 @@ PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "kiosk": cli._parser,
     "python -m kiosk": cli._parser,
     "python -m cloud.admin": admin.parser,
+    "arcade-admin": admin.parser,
     "python -m demo": demo.parser,
     "python -m sandbox": sandbox.parser,
 }
