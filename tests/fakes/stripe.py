@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -47,7 +48,7 @@ class FakeStripe:
     open_sessions: dict[str, str] = field(default_factory=dict)
     statements: dict[str, str] = field(default_factory=dict)  # of each captured intent
     bad_statements: set[str] = field(default_factory=set)  # what this account may not show
-    requests: set[tuple[str, str]] = field(default_factory=set)  # refunds by their request_id
+    requests: Counter[tuple[str, str]] = field(default_factory=Counter)  # what each one refunded
 
     def pay(
         self,
@@ -250,7 +251,7 @@ class FakeStripe:
                 raise StripeRefused("more than was charged", "charge_already_refunded")
             account.refunded += amount
             if request_id:
-                self.requests.add((intent_id, request_id))
+                self.requests[intent_id, request_id] += amount
 
         self._once("refund", key, (intent_id, amount, request_id), effect)
 
