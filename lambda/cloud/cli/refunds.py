@@ -61,8 +61,8 @@ def refund(desk: Desk, args: argparse.Namespace) -> None:
     if made.state is RefundState.ASKED:
         raise AdminError(
             f"{money.text(made.amount, order.currency)} of {order.order_id} goes back as soon as "
-            f"Stripe answers: the sweep asks each minute; `refund … --request {request_id}` asks "
-            "at once, and never twice"
+            "Stripe answers, or `problems` says why not: the sweep asks each minute; "
+            f"`refund … --request {request_id}` asks at once, and never twice"
         )
     if made.state is RefundState.REFUSED:
         raise AdminError(f"{order.order_id} was not refunded: {made.refusal}")

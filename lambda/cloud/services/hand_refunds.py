@@ -54,9 +54,13 @@ class HandRefunds:
         except (StripeUnavailable, StripeRefused) as error:
             # Nobody knows whether it was made: it stays asked for.
             log.warning("the refund of %s waits: %s", order.order_id, error)
+            if isinstance(error, StripeRefused):
+                self._report(
+                    order, waiting, ":unknown", f"waits, Stripe does not say more: {error}"
+                )
             return self._stored(order, waiting, None, "")
         if why:
-            self._report(order, waiting, why)
+            self._report(order, waiting, "", f"was not made: {why}")
         return self._stored(order, waiting, back, why)
 
     def _make(self, order: Order, waiting: HandRefund) -> str:
@@ -94,14 +98,14 @@ class HandRefunds:
                 return order
         return order
 
-    def _report(self, order: Order, waiting: HandRefund, why: str) -> None:
+    def _report(self, order: Order, waiting: HandRefund, suffix: str, what: str) -> None:
         stamp = self._clock.stamp()
         self._ledger.insert(
             Incident(
-                incident_id=f"{order.order_id}:by-hand:{waiting.request_id}",
+                incident_id=f"{order.order_id}:by-hand:{waiting.request_id}{suffix}",
                 at_ms=stamp.at_ms,
                 text=f"the refund of {money.text(waiting.amount, order.currency)} that "
-                f"{waiting.by} asked for was not made: {why}",
+                f"{waiting.by} asked for {what}",
                 write_id=stamp.write_id,
                 machine_id=order.machine_id,
                 order_id=order.order_id,

@@ -291,6 +291,19 @@ def test_a_table_counts_wide_letters_as_two() -> None:
     assert "…" in lines[1]
 
 
+def test_the_books_are_there_for_programs(fleet: Arcade, capsys: Capture) -> None:
+    found = data(fleet, capsys, "reconcile")
+    assert found["items"] == []
+    assert [(t["machine_id"], t["charged"]) for t in found["tallies"]] == [("cab001", 750)]
+    session = fleet.stripe.pay(fleet.link())
+    fleet.stripe.created[session] = fleet.now
+    fleet.now += 3600
+    with pytest.raises(AdminError, match="1 of 1 exceptions are left"):
+        fleet.type("reconcile", "--json")
+    [item] = json.loads(capsys.readouterr().out)["items"]
+    assert (item["order_id"], item["amount"], item["done"]) == (session, 100, "")
+
+
 def test_problems_of_one_cabinet_can_be_seen_alone(arcade: Arcade, capsys: Capture) -> None:
     for machine_id in ("cab001", "cab002"):
         arcade.ledger.insert(Incident(machine_id, 1, f"{machine_id} is odd", "w", machine_id))

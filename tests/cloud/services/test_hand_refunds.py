@@ -275,3 +275,22 @@ def test_an_orders_life_and_json_have_the_refund(
     told = capsys.readouterr().out
     assert "2.50 USD is refunded for" in told
     assert told.endswith("The player has paid 2.50 USD of 5.00 USD.\n")
+
+
+def test_a_stripe_that_does_not_say_whether_it_was_made_is_told_and_asked_again(
+    arcade: Arcade, order: Order
+) -> None:
+    def refuse(call: str, when: str) -> None:
+        if call == "has_refund":
+            raise StripeRefused("The key may not read refunds.", "", 403)
+
+    arcade.stripe.trouble = refuse
+    with pytest.raises(AdminError, match="`problems` says why not"):
+        refund(arcade, order, *HALF)
+    arcade.now += 61
+    arcade.cloud.sweep()
+    assert ["may not read refunds" in i.text for i in arcade.incidents()] == [True]
+    arcade.stripe.trouble = lambda _call, _when: None
+    arcade.now += 61
+    arcade.cloud.sweep()
+    assert arcade.stripe.charged(order.order_id) == 250
