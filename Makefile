@@ -30,7 +30,7 @@ $(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2) >$(1)/pi
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check bench gallery movie sounds sim exhaustive format sam pins clean
+.PHONY: help demo test test-all check bench gallery movie sounds sim exhaustive format sam dynalite pins clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | \
@@ -79,6 +79,9 @@ format: $(VENV)/.ready ## puts the code into its form
 
 sam: $(SAM)/.ready ## the SAM command for make check, some 200 MB
 
+DYNALITE := tests/plugins/dynalite
+dynalite: $(DYNALITE)/node_modules/.ready ## the second DynamoDB of the tests, 10 MB; needs node and npm
+
 pins: $(VENV)/.ready ## takes the newest versions that fit pyproject.toml
 	@rm -rf $(PINS) && $(PYTHON) -m venv $(PINS) && $(PINS)/bin/pip install --quiet uv
 	@$(COMPILE) --extra dev pyproject.toml --output-file requirements.txt
@@ -89,7 +92,7 @@ pins: $(VENV)/.ready ## takes the newest versions that fit pyproject.toml
 	@echo "The pins are new: look at the differences, then make check and make test"
 
 clean: ## takes away what was made here
-	@rm -rf $(VENV) $(SAM) $(PINS) build dist out .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) $(SAM) $(PINS) $(DYNALITE)/node_modules build dist out .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/.ready: pyproject.toml lambda/pyproject.toml requirements.txt
 	@$(need_python)
@@ -104,4 +107,9 @@ $(SAM)/.ready: requirements-sam.txt
 	@echo "Setting up $(SAM) (once, about a minute) ..." >&2
 	@$(call make_venv,$(SAM))
 	@$(call quietly,$(SAM),-r requirements-sam.txt)
+	@touch $@
+
+$(DYNALITE)/node_modules/.ready: $(DYNALITE)/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is needed: on Debian, apt install nodejs npm" >&2; exit 1; }
+	@cd $(DYNALITE) && npm ci --silent --no-audit --no-fund
 	@touch $@

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 pytest_plugins = [
+    "tests.plugins.dynamodb",
     "tests.plugins.mosquitto",
     "tests.plugins.phone",
     "tests.plugins.stripe_description",

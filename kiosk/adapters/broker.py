@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
@@ -32,6 +33,9 @@ from kiosk.config.schema import BrokerConfig
 from kiosk.core.cabinet.rules import backoff
 from kiosk.core.events import BrokerDown, BrokerUp, MessageArrived, Receipt
 from kiosk.errors import KioskError
+
+if TYPE_CHECKING:
+    from paho.mqtt.client import SocketLike
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +94,7 @@ class Broker:
         self._refusal = ""
         self._reported = ""
         self._ending = False
+        self._disconnect_until: float | None = None
 
     def start(self) -> None:
         """Starts to connect, and returns at once."""
@@ -148,6 +153,7 @@ class Broker:
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
+        client.on_socket_close = self._on_socket_close
         client.connect_async(settings.host, settings.port, keepalive=settings.keepalive_s)
         return client
 
@@ -243,25 +249,30 @@ class Broker:
                     return ""
                 if not self._up and time.monotonic() > handshake_until:
                     return f"{self._broker} does not answer as a broker should"
-                writing = selectors.EVENT_WRITE if self._client.want_write() else 0
-                selector.modify(connection, selectors.EVENT_READ | writing)
-                # What TLS has decrypted already makes no socket readable.
-                pending = isinstance(connection, ssl.SSLSocket) and connection.pending() > 0
-                timeout = 0 if pending else _KEEPALIVE_CHECK_S
-                ready = {key.fd for key, _ in selector.select(timeout)}
-                if wake_up.receiver.fileno() in ready:
-                    wake_up.receiver.recv(4096)
-                error = self._run_client(pending or connection.fileno() in ready)
+                error = self._serve_once(selector, connection, _KEEPALIVE_CHECK_S)
                 if error == MQTTErrorCode.MQTT_ERR_PROTOCOL:
                     return self._no_mqtt
                 if error:
                     return ""
-        if self._up and not self._refusal:
-            if self._stopping.is_set():
-                self._disconnect()
-            else:
-                self._say_goodbye()
+            if self._up and not self._refusal:
+                selector.unregister(wake_up.receiver)
+                until = time.monotonic() + _DISCONNECT_S
+                if not self._stopping.is_set() or self._publish_offline(selector, until):
+                    self._disconnect(selector, until)
         return ""
+
+    def _serve_once(
+        self, selector: selectors.BaseSelector, connection: SocketLike, timeout_s: float
+    ) -> MQTTErrorCode:
+        """Waits for a socket, does one round of paho's work, and returns its first error."""
+        writing = selectors.EVENT_WRITE if self._client.want_write() else 0
+        selector.modify(connection, selectors.EVENT_READ | writing)
+        # What TLS has decrypted already makes no socket readable.
+        pending = isinstance(connection, ssl.SSLSocket) and connection.pending() > 0
+        ready = {key.fd for key, _ in selector.select(0 if pending else timeout_s)}
+        if self._wake_up is not None and self._wake_up.receiver.fileno() in ready:
+            self._wake_up.receiver.recv(4096)
+        return self._run_client(pending or connection.fileno() in ready)
 
     def _run_client(self, readable: bool) -> MQTTErrorCode:
         """One round of paho's work; returns its first error."""
@@ -272,20 +283,32 @@ class Broker:
             error = self._client.loop_write()
         return error or self._client.loop_misc()
 
-    def _disconnect(self) -> None:
-        """After a DISCONNECT the broker does not publish the last will, so we publish it."""
+    def _publish_offline(self, selector: selectors.BaseSelector, until: float) -> bool:
+        """Whether the broker has acknowledged the status "offline" before ``until``.
+
+        After a DISCONNECT it does not publish the last will. So without the acknowledgement none
+        is sent, and the last will says it.
+        """
         self._acknowledge()
         self._run_commands()
-        self._client.publish(self._status_topic, self._status("offline"), qos=1, retain=True)
-        self._say_goodbye()
+        offline = self._client.publish(
+            self._status_topic, self._status("offline"), qos=1, retain=True
+        )
+        while not offline.is_published():
+            connection, left = self._client.socket(), until - time.monotonic()
+            if connection is None or left <= 0 or self._serve_once(selector, connection, left):
+                return False
+        return True
 
-    def _say_goodbye(self) -> None:
+    def _disconnect(self, selector: selectors.BaseSelector, until: float) -> None:
+        """Sends DISCONNECT, upon which paho closes the socket."""
+        self._disconnect_until = until
         self._client.disconnect()
-        until = time.monotonic() + _DISCONNECT_S
-        while self._client.want_write() and time.monotonic() < until:
-            if self._client.loop_write():
-                return
-            time.sleep(0.01)
+        while (connection := self._client.socket()) is not None:
+            left = until - time.monotonic()
+            if left <= 0 or self._serve_once(selector, connection, left):
+                break
+        self._disconnect_until = None
 
     def _close_socket(self) -> None:
         """Closes the socket. Without a DISCONNECT before, the broker publishes the last will."""
@@ -342,6 +365,21 @@ class Broker:
         receipt = Receipt(message.mid, message.qos, self._connection_number)
         payload = bytes(message.payload)
         self._put(MessageArrived(message.topic, payload, receipt, bool(message.retain)))
+
+    def _on_socket_close(self, _client: object, _data: object, connection: SocketLike) -> None:
+        """Reads to the connection's end where we have sent DISCONNECT.
+
+        Closed with bytes unread it would be reset, and a broker that finds it reset while it
+        answers earlier packets publishes the last will in spite of the DISCONNECT.
+        """
+        if self._disconnect_until is None or not isinstance(connection, socket.socket):
+            return
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_WR)
+            while (left := self._disconnect_until - time.monotonic()) > 0:
+                connection.settimeout(left)
+                if not connection.recv(4096):
+                    return
 
 
 class _WakeUp:

@@ -25,6 +25,9 @@ from kiosk.display.scheduler import Scheduler
 from kiosk.display.sprites import FRAME
 from kiosk.display.transitions import Transition
 
+# The screens with a number that rolls to its next value.
+_NUMBERED = frozenset({Screen.CREDITING, Screen.PLAYING})
+
 
 @dataclass
 class _Wipe:
@@ -50,6 +53,7 @@ class Renderer:
         self._offset = (0, 0)
         self._drift_at = 0.0
         self._cycle_since: float | None = None
+        self._drawn_at = 0.0
 
     # What is shown
 
@@ -73,6 +77,16 @@ class Renderer:
         """Whether the composition is shown whole, with no transition going on."""
         return (
             self._animation is not None and self._transition is None and self._cycle_since is None
+        )
+
+    @property
+    def number_rolls(self) -> bool:
+        """Whether a number is on its way to its next value, and partly hidden."""
+        view = self.view
+        return (
+            view is not None
+            and view.screen in _NUMBERED
+            and self._scheduler.number_rolls(self._drawn_at)
         )
 
     @property
@@ -126,6 +140,7 @@ class Renderer:
 
         With a ``budget`` of seconds, a new view may take several calls until it is shown.
         """
+        self._drawn_at = t
         if isinstance(self._transition, Flight) and self._transition.is_over(t):
             self._transition = None
         if self._scheduler.wants(view, t):

@@ -20,7 +20,7 @@ from kiosk.display.animation import EPSILON
 from kiosk.display.catalogue import Words
 from kiosk.display.composer import Composer, Composition
 from kiosk.display.look import Look
-from kiosk.display.sprites import FRAME, LiveValues
+from kiosk.display.sprites import FRAME, ROLL_SECONDS, LiveValues
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +54,12 @@ class Scheduler:
     def drawing(self) -> bool:
         """Whether a composition is being drawn."""
         return self._slices is not None
+
+    def number_rolls(self, t: float) -> bool:
+        """Whether the number on the screen is on its way to its next value at ``t``."""
+        if self._look.reduced_motion or self._live.number_before == self._live.number:
+            return False
+        return int(t / FRAME + EPSILON) * FRAME - self._live.number_at < ROLL_SECONDS
 
     @property
     def turn_at(self) -> float:

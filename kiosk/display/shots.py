@@ -1,4 +1,4 @@
-"""Saves a picture of every screen that was shown: the last frame without a transition."""
+"""Saves a picture of every screen that was shown: the last frame in which nothing changes place."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ class Shots:
     """Watches a window and writes ``01-starting.png``, ``02-ready.png`` … into ``folder``.
 
     Each coin of a payment has a picture of its own. A screen that went before its transition was
-    over has none.
+    over has none. A number that rolls is on a picture only if it never came to rest.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._count = 0
         self._last: tuple[pygame.Surface, str] | None = None
+        self._last_rolls = False
 
     def open(self) -> None:
         """Makes the folder. Raises :class:`KioskError` if that does not work."""
@@ -44,7 +45,10 @@ class Shots:
             name += f"-{view.coin}-of-{view.coins}"
         if self._last is not None and self._last[1] != name:
             self.save()
-        self._last = (frame.surface.copy(), name)
+            self._last = None
+        if self._last is not None and frame.number_rolls and not self._last_rolls:
+            return
+        self._last, self._last_rolls = (frame.surface.copy(), name), frame.number_rolls
 
     def save(self) -> None:
         """Saves the last settled frame."""

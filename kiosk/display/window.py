@@ -39,13 +39,15 @@ class Frame:
     """What has just been drawn, and the view on it.
 
     ``code`` is where its code can be scanned, if it can: the whole of it is visible. ``settled``
-    tells that the screen is shown whole, with no transition going on.
+    tells that the screen is shown whole, with no transition going on; ``number_rolls`` that a
+    number on it is on its way to its next value.
     """
 
     surface: pygame.Surface
     view: View
     code: Box | None
     settled: bool
+    number_rolls: bool = False
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,8 @@ class Window:
         if self._watchers:
             code = self._renderer.code
             on_screen = None if code is None else self._mount.on_screen(code)
-            frame = Frame(self._surface, shown, on_screen, self._renderer.settled)
+            drawn = self._renderer
+            frame = Frame(self._surface, shown, on_screen, drawn.settled, drawn.number_rolls)
             for watcher in self._watchers:
                 watcher(frame)
 

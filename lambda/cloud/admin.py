@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from cloud.adapters.stripe_gateway import StripeRefused, StripeUnavailable
 from cloud.cli import admin, env_file, output, sandboxes
+from cloud.cli.broker_accounts import BrokerAccountError
 from cloud.cli.desk import AdminError, Desk
 from cloud.settings import SettingsError, from_environment
 from cloud.stores.base import LedgerUnavailable
@@ -33,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             cloud.close()
     except (
         AdminError,
+        BrokerAccountError,
         output.OutputError,
         SettingsError,
         LedgerUnavailable,

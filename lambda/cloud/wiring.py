@@ -6,20 +6,26 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from cloud.adapters.emqx_api import EmqxApi
+from cloud.adapters.emqx_publisher import EmqxPublisher
+from cloud.adapters.emqx_status import BrokerStatus, EmqxStatus
 from cloud.adapters.mqtt_publisher import MqttPublisher
 from cloud.adapters.publisher import Publisher
 from cloud.adapters.stripe_gateway import Gateway, StripeGateway
 from cloud.core.orders import Schedule
 from cloud.core.stamps import to_ms
 from cloud.http.api import Api
+from cloud.services.broker_watch import BrokerWatch
 from cloud.services.cabinet_messages import CabinetMessages
 from cloud.services.claims import Claims
 from cloud.services.clock import Clock
+from cloud.services.disconnects import Disconnects
 from cloud.services.forgiveness import CardHash, ForgivenPulses
 from cloud.services.free_credits import FreeCredits
 from cloud.services.going_live import GoingLive
 from cloud.services.hand_refunds import HandRefunds
 from cloud.services.heartbeats import Heartbeats
+from cloud.services.lost_orders import LostOrders
 from cloud.services.payment_links import PaymentLinks
 from cloud.services.reconciliation import Reconciliation
 from cloud.services.refunds import RefundsAndDisputes
@@ -28,9 +34,10 @@ from cloud.services.settlement import Settlement
 from cloud.services.stripe_events import StripeEvents
 from cloud.services.sweep import Sweep, Swept
 from cloud.services.time_budget import BoundedPublisher, TimeBudget, bounded
-from cloud.settings import Settings
+from cloud.settings import Settings, table_of
 from cloud.stores.base import Ledger
-from cloud.stores.sqlite import SqliteLedger
+
+WATCH_WITHIN_MS = 30_000
 
 
 class Cloud:
@@ -43,9 +50,11 @@ class Cloud:
         publisher: Publisher,
         settings: Settings,
         clock: Callable[[], float] = time.time,
+        broker_status: BrokerStatus | None = None,
     ) -> None:
         self.ledger = ledger
         self._publisher = publisher
+        self._broker_status = broker_status
         times = settings.times
         schedule = Schedule(
             deadline_ms=to_ms(times.deadline),
@@ -79,20 +88,28 @@ class Cloud:
             ledger, stripe, self.links, cabinet_messages, settings, self.clock
         )
         forgiven = ForgivenPulses(ledger, self.clock)
+        lost_orders = LostOrders(ledger, stripe, self.clock)
         self.reconciliation = Reconciliation(
             ledger, stripe, stripe_events, settlement, refunds, self.clock
         )
         self.api = Api(
             ledger=ledger,
             stripe_events=stripe_events,
-            claims=Claims(ledger, settlement, forgiven, schedule, self.clock),
+            claims=Claims(ledger, settlement, forgiven, lost_orders, schedule, self.clock),
             links=self.links,
             heartbeats=Heartbeats(ledger, self.links, silence_ms, self.clock),
+            disconnects=Disconnects(ledger, self.links, self.clock),
             cabinet_messages=cabinet_messages,
             webhook_secret=settings.webhook_secret,
+            presence_secret=settings.presence_secret,
             clock=clock,
         )
         self._sweep = self._sweep_of(stripe, settings, schedule)
+        self._broker_watch = (
+            BrokerWatch(ledger, broker_status, settings.emqx_session_minutes, self.clock)
+            if broker_status
+            else None
+        )
 
     def _sweep_of(self, stripe: Gateway, settings: Settings, schedule: Schedule) -> Sweep:
         """The sweep over parts of its own, which ask Stripe nothing once its time is over."""
@@ -117,17 +134,54 @@ class Cloud:
 
     def sweep(self) -> Swept:
         """Finishes what was left in between; to be called about once a minute."""
-        return self._sweep.run()
+        begun_ms = self.clock.now_ms()
+        swept = self._sweep.run()
+        # The broker is asked for 12 s at most, and Lambda ends all of this after 55.
+        if self._broker_watch and self.clock.now_ms() - begun_ms <= WATCH_WITHIN_MS:
+            self._broker_watch.run()
+        return swept
 
     def close(self) -> None:
         """Ends the connections to the broker and the store."""
         self._publisher.close()
+        if self._broker_status:
+            self._broker_status.close()
         self.ledger.close()
 
 
 def open_ledger(address: str) -> Ledger:
-    """The store that ``address`` names: ``sqlite:///`` and a path."""
+    """The store that ``address`` names: ``sqlite:///`` and a path, or ``dynamodb://`` and a
+    table (:func:`cloud.settings.table_of`)."""
+    # Late: a start needs one of them, and not the library of the other.
+    if address.startswith("dynamodb://"):
+        from cloud.stores.dynamodb import DynamoDBLedger
+        from cloud.stores.dynamodb_client import DynamoDBClient
+
+        table = table_of(address)
+        client = DynamoDBClient(table.region, table.endpoint)
+        return DynamoDBLedger(client, table.name, table.keep_years)
+    from cloud.stores.sqlite import SqliteLedger
+
     return SqliteLedger(Path(address.removeprefix("sqlite:///")))
+
+
+def publisher_of(settings: Settings) -> Publisher:
+    """The publisher that the broker's address asks for."""
+    if settings.broker_is_emqx_api:
+        return EmqxPublisher(EmqxApi(settings.mqtt_url, settings.mqtt_ca_file))
+    return MqttPublisher(
+        settings.mqtt_url, ca_file=settings.mqtt_ca_file, version=settings.mqtt_version
+    )
+
+
+def broker_status_of(settings: Settings) -> BrokerStatus | None:
+    """What tells how the broker is; a broker over MQTT tells nothing of itself."""
+    if not settings.broker_is_emqx_api:
+        return None
+    platform = settings.emqx_platform_url
+    return EmqxStatus(
+        EmqxApi(settings.mqtt_url, settings.mqtt_ca_file), EmqxApi(platform) if platform else None
+    )
 
 
 def build(settings: Settings) -> Cloud:
@@ -139,6 +193,7 @@ def build(settings: Settings) -> Cloud:
     return Cloud(
         ledger=ledger,
         stripe=stripe,
-        publisher=MqttPublisher(settings.mqtt_url, ca_file=settings.mqtt_ca_file),
+        publisher=publisher_of(settings),
         settings=settings,
+        broker_status=broker_status_of(settings),
     )

@@ -118,6 +118,7 @@ class Sandbox:
             stripe_key=ready.stripe_key,
             webhook_secret=ready.webhook_secret,
             mqtt_url=mqtt_url,
+            mqtt_version="3.1.1",
             public_url=public_url,
             stripe_api_base=ready.stripe,
             times=options.times,

@@ -7,7 +7,10 @@ from urllib.parse import urlencode
 import pytest
 
 from cloud import handler
-from cloud.settings import CAN_BE_HELD, SettingsError, from_environment
+from cloud.adapters.emqx_publisher import EmqxPublisher
+from cloud.adapters.mqtt_publisher import MqttPublisher
+from cloud.settings import CAN_BE_HELD, SettingsError, Table, from_environment, table_of
+from cloud.wiring import publisher_of
 from tests.plugins.mosquitto import Certificates
 from tests.plugins.stripe_description import Description
 
@@ -66,6 +69,38 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
         assert name in str(told.value)
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "dynamodb://arcade",
+        "dynamodb://?region=eu-west-1",
+        "dynamodb://a/b?region=eu-west-1",
+        "dynamodb://arcade?region=Frankfurt",
+        "dynamodb://arcade?region=eu-west-1&keep_years=ten",
+        "dynamodb://arcade?region=eu-west-1&keep_years=101",
+        "dynamodb://arcade?region=eu-west-1&table=other",
+        "dynamodb://arcade?region",
+    ],
+)
+def test_a_table_that_cannot_be_found_is_told_with_an_example(address: str) -> None:
+    with pytest.raises(SettingsError, match=r"LEDGER must be like dynamodb://TABLE\?region=eu-w"):
+        from_environment(GOOD | {"LEDGER": address})
+
+
+def test_orders_do_not_travel_in_the_clear_to_another_endpoint() -> None:
+    address = "dynamodb://arcade?region=eu-west-1&endpoint=http://db.example"
+    with pytest.raises(SettingsError, match=r"LEDGER's endpoint must begin with https://"):
+        from_environment(GOOD | {"LEDGER": address})
+
+
+def test_a_table_is_taken_on_lambda_too() -> None:
+    address = "dynamodb://arcade?region=us-gov-west-1&keep_years=0&endpoint=http://localhost:8000"
+    on_lambda = {"LEDGER": address, "AWS_LAMBDA_FUNCTION_NAME": "Handler"}
+    assert from_environment(GOOD | on_lambda).ledger == address
+    assert table_of(address) == Table("arcade", "us-gov-west-1", "http://localhost:8000", 0)
+    assert table_of("dynamodb://arcade?region=eu-west-1") == Table("arcade", "eu-west-1")
+
+
 CLEAR = "must not travel in the clear"
 
 
@@ -81,7 +116,13 @@ CLEAR = "must not travel in the clear"
         ("MQTT_URL", "mqtts://cloud:@broker.example", "names no account with a password"),
         ("MQTT_URL", "mqtts://:hush@broker.example", "names no account with a password"),
         ("MQTT_URL", "mqtt://cloud:@127.0.0.1", "names no account with a password"),
-        ("MQTT_URL", "https://cloud:hush@broker.example", "must be like mqtts://user:password@"),
+        ("MQTT_URL", "ftp://cloud:hush@broker.example", "must be like mqtts://user:password@"),
+        ("MQTT_VERSION", "3", "must be 5 or 3.1.1"),
+        ("PRESENCE_SECRET", "short", "must be 32 or more of"),
+        ("PRESENCE_SECRET", "it's a secret with a quote in it: '", "must be 32 or more of"),
+        ("EMQX_SESSION_MINUTES", "many", "must be a whole number"),
+        ("EMQX_PLATFORM_URL", "https://key:hush@emqx.example", "must be like https://KEY:SECRET@"),
+        ("EMQX_PLATFORM_URL", "http://key:hush@emqx.example/x", f"the API key {CLEAR}"),
         ("MQTT_URL", "mqtts://cloud:hush@", "must be like mqtts://user:password@"),
         ("MQTT_URL", "mqtts://cloud:hush@broker:70000", "must be like mqtts://user:password@"),
         ("MQTT_URL", "mqtts://cloud:hu#sh@broker", "percent-encoded"),
@@ -210,3 +251,34 @@ def test_the_handler_answers_and_sweeps(monkeypatch: pytest.MonkeyPatch, tmp_pat
     finally:
         handler._cloud().close()
         handler._cloud.cache_clear()
+
+
+EMQX = {
+    "MQTT_URL": "https://app-id:hush@emqx.example:8443/api/v5",
+    "MQTT_CABINET_URL": "mqtts://emqx.example:8883",
+}
+
+
+def test_the_brokers_address_says_how_messages_are_published() -> None:
+    over_mqtt = publisher_of(from_environment(GOOD))
+    over_http = publisher_of(from_environment(GOOD | EMQX))
+    assert isinstance(over_mqtt, MqttPublisher)
+    assert isinstance(over_http, EmqxPublisher)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"MQTT_CABINET_URL": ""}, "MQTT_CABINET_URL is not set: where cabinets reach"),
+        ({"MQTT_URL": "https://app-id:hush@emqx.example"}, "MQTT_URL must be like https://APP-ID"),
+        ({"MQTT_URL": "https://emqx.example/api/v5"}, "MQTT_URL names no API key"),
+        ({"MQTT_URL": "https://a:hush@emqx.example/api/v5?x=1"}, "MQTT_URL must be like"),
+        ({"MQTT_URL": "http://a:hush@emqx.example/api/v5"}, f"the API key {CLEAR}"),
+    ],
+)
+def test_what_is_wrong_with_the_address_of_emqx_is_told(changed: dict[str, str], told: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        from_environment(GOOD | EMQX | changed)
+    assert told in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert "hush" not in str(raised.value)

@@ -13,11 +13,14 @@ from cloud.core.cabinets import Cabinet
 from cloud.core.orders import Order, OrderState
 from cloud.core.prices import PriceList
 from cloud.services import cabinet_tokens
+from cloud.stores.base import Ledger
+from cloud.stores.dynamodb import DynamoDBLedger
 from cloud.stores.sqlite import SqliteLedger
 from tests.cloud.test_settings import GOOD
+from tests.plugins.dynamodb import CREDENTIALS, REGION, client_of, create_table
 
 # Each of these takes longer to import than a call takes.
-HEAVY = {"stripe", "paho", "requests", "ssl", "asyncio"}
+HEAVY = {"stripe", "paho", "requests", "ssl", "asyncio", "awscrt"}
 
 ORDER = Order(
     order_id="cs_1", machine_id="cab001", state=OrderState.OPEN, quantity=1, credits=1, amount=100,
@@ -41,9 +44,16 @@ print(json.dumps([answer["statusCode"], sorted({name.partition(".")[0] for name 
 
 
 def first_answer(folder: Path, route: str, body: dict[str, object]) -> tuple[int, set[str]]:
+    """The status of the first answer of a new process over SQLite, and what it imported."""
+    ledger = SqliteLedger(folder / "ledger.db")
+    return answer_of(ledger, {"LEDGER": f"sqlite:///{folder}/ledger.db"}, route, body)
+
+
+def answer_of(
+    ledger: Ledger, where: dict[str, str], route: str, body: dict[str, object]
+) -> tuple[int, set[str]]:
     """The status of the first answer of a new process, and what was imported for it."""
     token, digest = cabinet_tokens.new("cab001")
-    ledger = SqliteLedger(folder / "ledger.db")
     ledger.insert(Cabinet("cab001", "cab001", digest, PriceList(100, "USD"), "w3"))
     ledger.insert(ORDER)
     ledger.insert(SETTLED)
@@ -59,7 +69,7 @@ def first_answer(folder: Path, route: str, body: dict[str, object]) -> tuple[int
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT],
         input=json.dumps(event),
-        env=GOOD | {"LEDGER": f"sqlite:///{folder}/ledger.db", "PYTHONPATH": ":".join(sys.path)},
+        env=GOOD | where | {"PYTHONPATH": ":".join(sys.path)},
         capture_output=True,
         text=True,
         timeout=60,
@@ -91,3 +101,20 @@ def test_a_call_that_asks_stripe_imports_its_library(tmp_path: Path) -> None:
     status, imported = first_answer(tmp_path, "POST /addCredit", {})
     assert status == 400
     assert "stripe" in imported
+
+
+def test_a_claim_over_dynamodb_imports_its_signer_and_neither_botocore_nor_sqlite(
+    moto: str,
+) -> None:
+    create_table(moto, "start")
+    where = CREDENTIALS | {"LEDGER": f"dynamodb://start?region={REGION}&endpoint={moto}"}
+    status, imported = answer_of(
+        DynamoDBLedger(client_of(moto), "start"),
+        where,
+        "POST /claim",
+        {"order_id": "cs_1", "claim_id": "c"},
+    )
+    assert status == 200
+    assert "awscrt" in imported
+    heavy = {"stripe", "paho", "requests", "asyncio", "boto3", "botocore", "sqlite3"}
+    assert imported & heavy == set()

@@ -151,7 +151,7 @@ class _Parts:
         return _entries_that_matter(self.journal)
 
     def append(self, *entries: Entry) -> None:
-        failure = self._at(f"writes {', '.join(_told(entry) for entry in entries)}")
+        failure = self._at(f"writes {', '.join(_described(entry) for entry in entries)}")
         if failure == "disk full":
             raise KioskError("the disk is full")
         self.journal += entries
@@ -325,7 +325,7 @@ def _entries_that_matter(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
     )
 
 
-def _told(entry: Entry) -> str:
+def _described(entry: Entry) -> str:
     number = f" {entry.number}" if entry.number else ""
     return f"'{entry.kind.value}{number}' of {entry.order_id or 'the game'}"
 

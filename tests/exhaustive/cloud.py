@@ -16,12 +16,13 @@ from typing import Any, cast
 
 from cloud.adapters.stripe_gateway import Gateway, StripeRefused, StripeUnavailable
 from cloud.core.cabinets import Cabinet, PaymentLink
-from cloud.core.orders import Order
+from cloud.core.forgiveness import Forgiveness, ForgivenOrder
+from cloud.core.orders import UNFINISHED, Order
 from cloud.core.payments import HOLD_SECONDS, Intent, Payment
 from cloud.core.prices import PriceList
 from cloud.services import cabinet_tokens
 from cloud.settings import Settings, Times
-from cloud.stores.base import Ledger, WriteResult
+from cloud.stores.base import CabinetItems, Ledger, WriteResult
 from cloud.wiring import Cloud
 from kiosk.core.effects import Call
 from tests.exhaustive.cabinet import MACHINE
@@ -64,7 +65,7 @@ class Question:
     @property
     def is_at_once(self) -> bool:
         """Whether nothing is missed if nothing happens between it and the question before."""
-        return self.name in ("now", "due", "unfinished", "payment", "publish")
+        return self.name in ("now", "due", "unfinished", "payment", "publish", "forgiven")
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,9 @@ class Answer:
 
     status: int
     body: str
+
+
+GATEWAY_ANSWER = Answer(404, '{"message": "Not Found"}')  # API Gateway's own
 
 
 @dataclass(frozen=True)
@@ -216,6 +220,15 @@ class _LedgerPort(_Port):
     def cabinet(self, machine_id: str) -> Any:
         return CABINET
 
+    def cabinet_and_order(self, machine_id: str, order_id: str) -> Any:
+        return CABINET, self._ask("order", order_id)
+
+    def cabinet_items(self, machine_id: str) -> Any:
+        orders = (self._ask("order", order_id) for order_id in self._ask("unfinished"))
+        return CabinetItems(
+            CABINET, (LINK,), tuple(o for o in orders if o and o.state in UNFINISHED)
+        )
+
     def presence(self, machine_id: str) -> Any:
         return None
 
@@ -235,8 +248,9 @@ class _LedgerPort(_Port):
         return "installation"
 
     def forgiveness(self, subject: str) -> Any:
-        # One order is far from the limits of a day.
-        return None
+        # At a time that is never a day ago.
+        before = ForgivenOrder("before", 2**60, self._ask("forgiven"))
+        return Forgiveness(subject, (before,), 2**60, "w")
 
     def lagging_due_order_ids(self, now_ms: int) -> Iterator[str]:
         return iter(self._ask("due", now_ms))
@@ -275,7 +289,7 @@ class _StripePort(_Port):
 
 
 class _PublisherPort(_Port):
-    def publish(self, topic: str, payload: bytes) -> None:
+    def publish(self, topic: str, payload: bytes, expiry_s: int | None = None) -> None:
         self._ask("publish", topic, payload)
 
     def close(self) -> None:

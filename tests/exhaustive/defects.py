@@ -15,7 +15,8 @@ from cloud.core.orders import ClaimRequest, Order, OrderState, Refused, Schedule
 from cloud.core.stamps import Stamp
 from tests.exhaustive.model import Model
 from tests.exhaustive.world import FAULTS, Draft
-from tests.simulation.defects import DEFECTS, Plant
+from tests.simulation.defects import Plant
+from tests.simulation.wide_defects import ALL_DEFECTS
 
 _claim, _settle = orders.claim, orders.settle
 
@@ -58,7 +59,7 @@ def _settle_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _known(name: str, *faults: str, held: bool = True) -> Planted:
     assert set(faults) <= set(FAULTS)
-    return Planted(name, DEFECTS[name], faults, held)
+    return Planted(name, ALL_DEFECTS[name], faults, held)
 
 
 PLANTED = (
@@ -77,6 +78,9 @@ PLANTED = (
     _known("an order is called settled although Stripe did not answer", "Stripe away"),
     _known("an entry that could not be written is taken for written", "journal fails"),
     _known("a refund carries no idempotency key and looks at nothing", "Lambda dies", held=False),
+    _known("what was left with the broker is not asked for again", "journal fails"),
+    _known("a gateway's own answer ends a settle", "gateway answers"),
+    _known("a cabinet forgives as much as is asked", "power cut", "day's limit reached"),
     # A hold would run out, and end the order without its cabinet.
     _known(
         "an order that a lost journal held is never settled",

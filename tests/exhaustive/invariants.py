@@ -18,6 +18,7 @@ INVARIANTS = (
     "no pulse after the resume window",
     "no hint is acknowledged before the journal holds it",
     "no settle says more pulses than were made",
+    "no more is forgiven in a day than the cabinet's limit",
     "no hold is charged for more than was made by then",
     "no order goes against its arrows",
     "from every state all comes to its end: no order stays, nothing is held or forgotten",
@@ -26,6 +27,7 @@ INVARIANTS = (
 
 PULSES = 2  # of each order: two credits, a pulse each
 WINDOW_S = RULES.resume_window_s
+FORGIVEN_A_DAY = RULES.forgive_per_day
 
 
 class Broken(AssertionError):
@@ -62,6 +64,13 @@ def check_entry(entry: Entry, coins: int) -> None:
     """Checked as an entry is written for an order of which ``coins`` pulses were made."""
     if entry.kind is Kind.SETTLE and entry.number > coins:
         raise Broken(f"{entry.order_id} is settled with {entry.number} pulses, {coins} were made")
+
+
+def check_forgiven(entry: Entry, made: int, before: int) -> None:
+    """Checked as an entry is written for an order of which ``made`` pulses would be charged, on a
+    day on which ``before`` were forgiven to others."""
+    if entry.kind is Kind.FORGIVEN and before + made > FORGIVEN_A_DAY:
+        raise Broken(f"{made} pulses of {entry.order_id} are forgiven after {before} others")
 
 
 def check_arrow(was: Order, becomes: Order) -> None:

@@ -34,6 +34,7 @@ from tests.exhaustive.cabinet import (
     Written,
 )
 from tests.exhaustive.cloud import (
+    GATEWAY_ANSWER,
     MOMENTS,
     SWEEP,
     NoAnswer,
@@ -43,12 +44,14 @@ from tests.exhaustive.cloud import (
     payment_of,
 )
 from tests.exhaustive.invariants import (
+    FORGIVEN_A_DAY,
     Broken,
     check_account,
     check_acknowledged,
     check_arrow,
     check_capture,
     check_entry,
+    check_forgiven,
     check_journal,
     check_pulse,
 )
@@ -155,7 +158,8 @@ class Model:
 
     def is_over(self, world: World) -> bool:
         """Whether everything is delivered and every order has come to its end."""
-        if world.jobs or any(world.webhooks) or any(queued for queued, _ in world.hints):
+        # A hint that the cabinet got and did not acknowledge is not delivered.
+        if world.jobs or any(world.webhooks) or any(hint != (0, 0) for hint in world.hints):
             return False
         if any(call not in self._heartbeats for call, _, _, _ in world.calls):
             return False
@@ -317,6 +321,9 @@ class Model:
                         if entry.order_id:
                             coins = draft.coins[self._index[entry.order_id]].bit_count()
                             check_entry(entry, coins)
+                            made = self._about_cabinet(draft.cabinet).to_charge
+                            here = made[self._index[entry.order_id]]
+                            check_forgiven(entry, here, _before(draft))
                 case Reconnected():
                     draft.hints = [(queued + got, 0) for queued, got in draft.hints]
                 case Sent(call):
@@ -524,6 +531,8 @@ class Model:
             return self._values.number(MOMENTS[draft.moment][1])
         if name == "due":
             return self._memoised(("due", tuple(draft.orders), question[2]), self._due)
+        if name == "forgiven":
+            return self._memoised(("forgiven", tuple(draft.orders), _before(draft)), self._forgiven)
         if name == "unfinished":
             return self._memoised(("unfinished", tuple(draft.orders)), self._unfinished)
         index = question[2]
@@ -560,7 +569,7 @@ class Model:
         known = self._memo.get(key)
         if known is None:
             known = self._memo[key] = self._values.number(
-                make(*key[1:]) if key[0] in ("due", "unfinished") else make(*key)
+                make(*key[1:]) if key[0] in ("due", "unfinished", "forgiven") else make(*key)
             )
         return int(known)
 
@@ -572,6 +581,11 @@ class Model:
     def _unfinished(self, orders: tuple[int, ...]) -> tuple[str, ...]:
         stored = [self._values.values[n] for n in orders if n != self._nothing]
         return tuple(o.order_id for o in stored if o.state not in FINISHED)
+
+    def _forgiven(self, orders: tuple[int, ...], before: int) -> int:
+        """What was forgiven at the cabinet today, by the settles that the ledger has."""
+        stored = [self._values.values[n] for n in orders if n != self._nothing]
+        return before + sum(int(o.forgiven) for o in stored)
 
     def _asked_stripe(self, name: str, account: int, index: int) -> Any:
         make = payment_of if name == "payment" else intent_of
@@ -640,9 +654,13 @@ class Model:
                     plain(("fault", fault, "between two events"), fault, stop)
             if self._may("broker connection lost"):
                 self._lose_connection(found, world)
-        elif self._may("journal lost") and about.knows:
-            lose = partial(self._lose_journal, orders=about.knows)
-            plain(("fault", "journal lost", ""), "journal lost", lose)
+        else:
+            if self._may("journal lost") and about.knows:
+                lose = partial(self._lose_journal, orders=about.knows)
+                plain(("fault", "journal lost", ""), "journal lost", lose)
+            if self._may("day's limit reached") and world.faults & BIT["power cut"]:
+                limit = "day's limit reached"
+                plain(("fault", limit, "by another order"), limit, lambda _draft: None)
         for number, (queued, _) in enumerate(world.hints):
             if queued and self._may("hint lost"):
                 fewer = partial(_hints, number=number, more=-1)
@@ -686,6 +704,12 @@ class Model:
             if is_awaited and self._may("answer too late"):
                 late = None if stage == ANSWERED else (call, False, stage, value)
                 self._fault_event(found, world, "answer too late", name, ended, place, late)
+            if is_awaited and self._may("gateway answers"):
+                # Instead of the cloud, or in the place of its answer.
+                late = (call, False, stage, value) if stage == RUNNING else None
+                not_found = self._jobs.answers.number(GATEWAY_ANSWER)
+                answer = ("answer", call, not_found)
+                self._fault_event(found, world, "gateway answers", name, answer, place, late)
             if stage == REQUEST and is_awaited and self._may("request twice"):
                 copy = partial(_call_again, item=(call, False, REQUEST, 0))
                 self._plain(found, world, ("fault", "request twice", name), "request twice", copy)
@@ -742,6 +766,12 @@ class Model:
         if question[0] == "ended":
             return f"answers {self._jobs.answers.values[question[1]].status}"
         return f"is about to: {question[-1]}"
+
+
+def _before(draft: Draft) -> int:
+    """What other orders of the day were forgiven: one pulse less than the limit, or all of it."""
+    is_reached = draft.faults & BIT["day's limit reached"]
+    return FORGIVEN_A_DAY - (0 if is_reached else 1)
 
 
 def _time_passes(draft: Draft) -> None:

@@ -30,6 +30,8 @@ FAULTS = (
     "webhook twice",
     "Stripe away",
     "Stripe's answer lost",
+    "gateway answers",
+    "day's limit reached",
 )
 BIT = {name: 1 << number for number, name in enumerate(FAULTS)}
 

@@ -24,12 +24,14 @@ from tests.fakes.publisher import FakePublisher
 from tests.fakes.stripe import FakeStripe
 
 SECRET = "whsec_of_the_test"
+PRESENCE_SECRET = "the-secret-of-the-brokers-rule-in-tests"
 SETTINGS = Settings(
     ledger="sqlite:///",
     stripe_key="sk_test_x",
     webhook_secret=SECRET,
     mqtt_url="mqtt://localhost",
     public_url="https://pay.example",
+    presence_secret=PRESENCE_SECRET,
 )
 
 

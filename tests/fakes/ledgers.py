@@ -9,7 +9,15 @@ from typing import TypeVar
 from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
 from cloud.core.forgiveness import Forgiveness
 from cloud.core.orders import Order
-from cloud.stores.base import Item, Ledger, LedgerUnavailable, Replaceable, WriteResult
+from cloud.stores.base import (
+    CabinetItems,
+    Item,
+    Ledger,
+    LedgerUnavailable,
+    Replaceable,
+    WriteResult,
+    cabinet_items_of,
+)
 
 T = TypeVar("T")
 
@@ -47,6 +55,14 @@ class ForwardingLedger:
 
     def cabinet(self, machine_id: str) -> Cabinet | None:
         return self._get(lambda inner: inner.cabinet(machine_id))
+
+    def cabinet_and_order(
+        self, machine_id: str, order_id: str
+    ) -> tuple[Cabinet | None, Order | None]:
+        return self._get(lambda inner: inner.cabinet_and_order(machine_id, order_id))
+
+    def cabinet_items(self, machine_id: str) -> CabinetItems:
+        return self._get(lambda inner: inner.cabinet_items(machine_id))
 
     def presence(self, machine_id: str) -> Presence | None:
         return self._get(lambda inner: inner.presence(machine_id))
@@ -111,6 +127,9 @@ class LaggingLedger(ForwardingLedger):
     def _list(self, read: Callable[[Ledger], Iterator[T]]) -> Iterator[T]:
         return read(self._index)
 
+    def cabinet_items(self, machine_id: str) -> CabinetItems:
+        return cabinet_items_of(self, machine_id)
+
     def close(self) -> None:
         self.inner.close()
         self._index.close()
@@ -141,7 +160,8 @@ class RetryingLedger(ForwardingLedger):
 
 
 class CountingLedger(ForwardingLedger):
-    """Counts: ``writes``, ``reads`` of one item, ``lists`` begun, and ``listed`` what they gave."""
+    """Counts: ``writes``, ``reads`` by key, ``lists`` begun, and ``listed`` what they gave. The
+    items of a cabinet are one of each, as in DynamoDB: which there are, and then all of them."""
 
     def __init__(self, inner: Ledger) -> None:
         super().__init__(inner)
@@ -154,6 +174,10 @@ class CountingLedger(ForwardingLedger):
     def _get(self, read: Callable[[Ledger], T]) -> T:
         self.counts["reads"] += 1
         return read(self.inner)
+
+    def cabinet_items(self, machine_id: str) -> CabinetItems:
+        self.counts["lists"] += 1
+        return super().cabinet_items(machine_id)
 
     def _list(self, read: Callable[[Ledger], Iterator[T]]) -> Iterator[T]:
         self.counts["lists"] += 1

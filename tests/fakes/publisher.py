@@ -15,11 +15,13 @@ class FakePublisher:
 
     broken: bool = False
     sent: list[tuple[str, bytes]] = field(default_factory=list)
+    expiries: list[int | None] = field(default_factory=list)
 
-    def publish(self, topic: str, payload: bytes) -> None:
+    def publish(self, topic: str, payload: bytes, expiry_s: int | None = None) -> None:
         if self.broken:
             raise PublishFailed("the broker cannot be reached")
         self.sent.append((topic, payload))
+        self.expiries.append(expiry_s)
 
     def close(self) -> None:
         self.broken = True

@@ -203,7 +203,7 @@ class FakeStripe:
     def completed(self, since: float, until: float) -> list[Completed]:
         self._call("completed", "before")
         return [
-            Completed(p.session_id, p.link_id, self.created.get(p.session_id, since))
+            Completed(p.session_id, p.link_id, self.created.get(p.session_id, since), p.machine_id)
             for p in self.payments.values()
             if since <= self.created.get(p.session_id, since) <= until
         ]

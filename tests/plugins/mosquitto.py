@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -50,6 +51,11 @@ class Mosquitto:
             assert self._process.poll() is None, self.log_file.read_text()
             assert time.monotonic() < until
             time.sleep(0.01)
+
+    def reload(self) -> None:
+        """Lets it read its files again, as `systemctl reload` does."""
+        assert self._process
+        self._process.send_signal(signal.SIGHUP)
 
     def stop(self) -> None:
         """Ends it as systemd would: it writes down what it keeps."""

@@ -55,11 +55,12 @@ DOORS = {"open", "print", "input", "exec", "eval", "__import__"}
 # The only places that know a library, folders with a slash at their end.
 PLACES = {
     "RPi": {"kiosk/hardware/gpio.py"},
+    "awscrt": {"lambda/cloud/stores/dynamodb_client.py"},
     "babel": {"kiosk/display/catalogue.py", "kiosk/display/money.py"},
     "paho": {"kiosk/adapters/broker.py", "lambda/cloud/adapters/mqtt_publisher.py"},
     "pydantic": {"kiosk/config/", "kiosk/display/theme.py"},
     "pygame": {"kiosk/display/"},
-    "requests": {"kiosk/adapters/cloud_client.py"},
+    "requests": {"kiosk/adapters/cloud_client.py", "lambda/cloud/adapters/emqx_api.py"},
     "segno": {"kiosk/display/qr.py"},
     "sqlite3": {
         "kiosk/journal/archive.py",

@@ -1,4 +1,5 @@
-"""The broker's files as docs/cloud.md has them: what a cabinet's login can do, and what it cannot.
+"""The broker's files as docs/cloud.md has them, and as `cloud.admin add` makes them: what a
+cabinet's login can do, and what it cannot.
 
 A thief has the login of cab002; cab001 is the real kiosk's, and the cloud is the real one.
 """
@@ -9,21 +10,25 @@ import queue
 import re
 import socket
 import threading
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
+from cloud import admin
 from cloud.adapters.mqtt_publisher import MqttPublisher
 from kiosk.adapters.broker import Broker
 from kiosk.config.schema import BrokerConfig
 from kiosk.core.events import BrokerDown, BrokerUp, MessageArrived
 from sandbox import ports
+from tests.cloud.test_settings import GOOD
 from tests.plugins.mosquitto import Certificates, Mosquitto
 
 WAIT_S = 8.0
@@ -37,8 +42,12 @@ def topic(cabinet: str, kind: str) -> str:
     return f"arcade/machine/{cabinet}/{kind}"
 
 
+# What `add` made up, of the test that runs.
+MADE: dict[str, str] = {}
+
+
 def password(account: str) -> str:
-    return f"the password of {account}"
+    return MADE.get(account, f"the password of {account}")
 
 
 @dataclass(frozen=True)
@@ -63,17 +72,31 @@ def set_up(
     start: Start,
     *,
     tied: bool = True,
+    add: Callable[[Path, str], str] | None = None,
 ) -> Field:
-    """What an operator does who follows ``page``, in ``folder`` and on free loopback ports."""
+    """What an operator does who follows ``page``, in ``folder`` and on free loopback ports.
+
+    With ``add``, the files come from that command, which returns a cabinet's password, and only
+    what it makes none of, the game's and the monitor's accounts, comes from the page.
+    """
     found = re.findall(r"(?ms)^```conf\n# /etc/mosquitto/(\S+)\n(.*?)^```", page)
     blocks: dict[str, str] = dict(found)
     assert set(blocks) == {"conf.d/arcade.conf", "cabinets.acl", "cloud.acl"}
-    for name in ("cabinets.acl", "cloud.acl"):
-        (folder / name).touch(mode=0o600)
-        (folder / name).write_text(blocks[name])
     accounts = re.findall(r"^sudo mosquitto_passwd /etc/mosquitto/(\S+) (\S+)$", page, re.MULTILINE)
-    for file, account in [*accounts, ("cabinets.password", "cab002")]:
-        add_account(folder / file, account, password(account))
+    accounts.append(("cabinets.password", "cab002"))
+    made = {"cab001", "cab002", "cloud"} if add else set()
+    for cabinet in ("cab001", "cab002") if add else ():
+        assert add
+        MADE[cabinet] = add(folder, cabinet)
+    for name, other in (("cabinets.acl", "user game."), ("cloud.acl", "user monitor")):
+        text = blocks[name]
+        if add:
+            text = (folder / name).read_text() + text[text.index(other) :]
+        (folder / name).touch(mode=0o600)
+        (folder / name).write_text(text)
+    for file, account in accounts:
+        if account not in made:
+            add_account(folder / file, account, password(account))
 
     free = {"8883": ports.free("127.0.0.1"), "8884": ports.free("127.0.0.1")}
     settings = blocks["conf.d/arcade.conf"].replace("/etc/mosquitto/certs/server.", "/etc/server.")
@@ -102,7 +125,27 @@ def page(root: Path) -> str:
 
 
 @pytest.fixture
+def add(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Path, str], str]:
+    """`cloud.admin add`, with the broker's files in a folder; returns the cabinet's password."""
+    settings = GOOD | {
+        "LEDGER": f"sqlite:///{tmp_path}/ledger.db",
+        "MQTT_URL": f"mqtts://cloud:{quote(password('cloud'))}@localhost:8884",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+
+    def run(folder: Path, cabinet: str) -> str:
+        config = tmp_path / f"{cabinet}.toml"
+        words = ["add", cabinet, "--after-power-cut", "forgive", "--output", str(config)]
+        assert admin.main([*words, "--broker-files", str(folder)]) == 0
+        return str(tomllib.loads(config.read_text())["broker"]["password"])
+
+    return run
+
+
+@pytest.fixture(params=["by the page", "by add"])
 def field(
+    request: pytest.FixtureRequest,
     page: str,
     certificates: Certificates,
     add_account: AddAccount,
@@ -110,9 +153,11 @@ def field(
     tmp_path: Path,
 ) -> Iterator[Field]:
     """Of each test its own: sessions and retained messages last."""
-    made = set_up(page, tmp_path, certificates, add_account, start_mosquitto)
+    by_add = request.getfixturevalue("add") if request.param == "by add" else None
+    made = set_up(page, tmp_path, certificates, add_account, start_mosquitto, add=by_add)
     yield made
     made.mosquitto.stop()
+    MADE.clear()
 
 
 class Client:
@@ -273,7 +318,10 @@ def test_the_cloud_reaches_the_kiosk_and_the_monitor_sees_its_status_and_last_wi
     assert b"offline" in monitor.next()[1]
     dying = join("cab002", will=topic("cab002", "status"))
     dying.die()
-    assert monitor.next() == (topic("cab002", "status"), b"forged")
+    # The kiosk says that it goes; where that is cut off, the broker says it once more.
+    while (heard := monitor.next())[0] == topic("cab001", "status"):
+        assert b"offline" in heard[1]
+    assert heard == (topic("cab002", "status"), b"forged")
 
 
 def test_what_is_sent_while_a_kiosk_is_away_is_kept_also_over_a_restart_of_the_broker(
@@ -426,3 +474,32 @@ def test_a_games_login_says_that_its_game_is_over_and_nothing_else(
     assert kiosk.message()[1] == FENCE
     assert game.heard.empty()
     assert not cabinet.ended.is_set()
+
+
+@pytest.mark.parametrize("command", ["remove", "token"])
+def test_a_removed_cabinet_and_an_old_password_are_out_after_a_reload(
+    page: str,
+    certificates: Certificates,
+    add_account: AddAccount,
+    start_mosquitto: Start,
+    tmp_path: Path,
+    add: Callable[[Path, str], str],
+    closing: ExitStack,
+    command: str,
+) -> None:
+    field = set_up(page, tmp_path, certificates, add_account, start_mosquitto, add=add)
+    closing.callback(MADE.clear)
+    closing.callback(field.mosquitto.stop)
+    stolen = Client(field.cabinets, field.ca_file, "cab002")
+    kiosk = Client(field.cabinets, field.ca_file, "cab001")
+    for client in (stolen, kiosk):
+        closing.callback(client.close)
+        assert client.accepted
+    more = ["--after-power-cut", "forgive"] if command == "token" else []
+    assert admin.main([command, "cab002", *more, "--broker-files", str(tmp_path)]) == 0
+    field.mosquitto.reload()
+    assert stolen.ended.wait(WAIT_S)
+    again = Client(field.cabinets, field.ca_file, "cab002")
+    closing.callback(again.close)
+    assert not again.accepted
+    assert not kiosk.ended.is_set()

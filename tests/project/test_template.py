@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from cloud.settings import SettingsError, from_environment
+from cloud.settings import SettingsError, Table, from_environment, ledger_mistakes, table_of
+from cloud.stores.dynamodb_table import TABLE, TTL
+from tests.cloud.test_settings import GOOD
 
 
 class _Loader(yaml.SafeLoader):
@@ -141,13 +143,39 @@ def test_the_cloud_is_told_all_that_it_must_know(template: dict[str, Any]) -> No
     with pytest.raises(SettingsError) as raised:
         from_environment({})
     wanted = set(re.findall(r"^([A-Z_]+) is not set", str(raised.value), re.MULTILINE))
-    assert set(told) == wanted
+    assert wanted <= set(told)
+    # With an environment that says nothing of it, the cloud reads each of these all the same.
+    read: set[str] = set()
+
+    class Environment(dict[str, str]):
+        def get(self, name: str, default: Any = None) -> Any:
+            read.add(name)
+            return super().get(name, default)
+
+    with pytest.raises(SettingsError):
+        from_environment(Environment())
+    assert set(told) <= read
+
+
+def test_the_parameters_defaults_are_taken_by_the_cloud(template: dict[str, Any]) -> None:
+    variables = template["Globals"]["Function"]["Environment"]["Variables"]
+    defaults = {
+        name: str(template["Parameters"][value]["Default"])
+        for name, value in variables.items()
+        if isinstance(value, str) and "Default" in template["Parameters"].get(value, {})
+    }
+    assert set(defaults) >= {"PAYMENT_METHODS", "MQTT_CABINET_URL", "MQTT_CA_FILE"}
+    assert from_environment(GOOD | defaults) == from_environment(GOOD)
 
 
 def test_no_secret_is_a_parameter(template: dict[str, Any]) -> None:
     told = template["Globals"]["Function"]["Environment"]["Variables"]
     for name in ("STRIPE_KEY", "STRIPE_WEBHOOK_SECRET", "MQTT_URL"):
         assert told[name].startswith("{{resolve:secretsmanager:")
+    for name in ("PRESENCE_SECRET", "EMQX_PLATFORM_URL"):
+        _condition, secret, nothing = told[name]
+        assert secret.startswith("{{resolve:secretsmanager:")
+        assert nothing == ""
 
 
 def test_a_sweep_ends_before_the_next_begins(template: dict[str, Any]) -> None:
@@ -163,19 +191,57 @@ def test_a_sweep_ends_before_the_next_begins(template: dict[str, Any]) -> None:
     assert sweep["EventInvokeConfig"]["MaximumRetryAttempts"] == 0
 
 
-def test_logs_are_kept_for_30_days_and_are_all_that_the_functions_may_write(
-    template: dict[str, Any],
-) -> None:
+def test_logs_are_kept_for_30_days(template: dict[str, Any]) -> None:
     resources = template["Resources"]
     for function in functions(template).values():
         assert resources[function["LoggingConfig"]["LogGroup"]]["Properties"] == {
             "RetentionInDays": 30
         }
-    [policy] = resources["Role"]["Properties"]["Policies"]
+
+
+def test_the_functions_may_write_logs_and_the_ledgers_items_and_nothing_else(
+    template: dict[str, Any],
+) -> None:
+    rules = [
+        rule
+        for policy in template["Resources"]["Role"]["Properties"]["Policies"]
+        for rule in policy["PolicyDocument"]["Statement"]
+    ]
     allowed = {
-        action for rule in policy["PolicyDocument"]["Statement"] for action in rule["Action"]
+        str(rule["Resource"]): set(rule["Action"]) for rule in rules if rule["Effect"] == "Allow"
     }
-    assert allowed == {"logs:CreateLogStream", "logs:PutLogEvents"}
+    assert allowed == {
+        "['HandlerLog.Arn', 'SweepLog.Arn']": {"logs:CreateLogStream", "logs:PutLogEvents"},
+        "Table.Arn": {
+            "dynamodb:BatchGetItem",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:UpdateItem",
+        },
+        "${Table.Arn}/index/*": {"dynamodb:Query"},
+    }
+    assert len(rules) == len(allowed)
+
+
+def test_its_table_is_the_stores_and_outlives_every_mistake(template: dict[str, Any]) -> None:
+    table = template["Resources"]["Table"]
+    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    properties = table["Properties"]
+    assert {name: properties[name] for name in TABLE} == TABLE
+    assert properties["DeletionProtectionEnabled"] is True
+    assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert properties["TimeToLiveSpecification"] == {"AttributeName": TTL, "Enabled": True}
+
+
+def test_its_ledger_is_the_table_with_the_years_that_the_cloud_has(
+    template: dict[str, Any],
+) -> None:
+    told = template["Globals"]["Function"]["Environment"]["Variables"]["LEDGER"]
+    years = template["Parameters"]["KeepYears"]["Default"]
+    for name, value in (("Table", "arcade"), ("AWS::Region", "eu-west-1"), ("KeepYears", years)):
+        told = told.replace(f"${{{name}}}", str(value))
+    assert list(ledger_mistakes("LEDGER", told)) == []
+    assert table_of(told) == Table("arcade", "eu-west-1")
 
 
 def test_the_lambda_is_pinned_to_what_the_tests_use(root: Path) -> None:

@@ -72,7 +72,10 @@ class SimulatedBroker:
         self.sent.setdefault(machine_id, set()).discard(mid)
         self._fill(machine_id, 0.02)
         if message and message[0].endswith("/coinpulse"):
-            order_id = json.loads(message[1]).get("orderId")
+            try:
+                order_id = json.loads(message[1]).get("orderId")
+            except ValueError:
+                return  # no hint at all
             if isinstance(order_id, str):
                 self.on_ack(self.cabinets[machine_id], order_id)
 

@@ -23,6 +23,7 @@ from kiosk.core.events import (
 from kiosk.engine import Engine, Inbox
 from kiosk.errors import KioskError
 from kiosk.hardware import RelayError
+from kiosk.journal import order_report, store
 from kiosk.journal.store import Journal
 from tests.simulation.brokerside import SimulatedBroker
 from tests.simulation.cloudside import EPOCH, CloudSide
@@ -151,8 +152,11 @@ class Cabinet:
         self.disk_full_until = 0.0
         self.part_failed_at = -60.0
         self.offline_since = 0.0
+        self.trouble_at = 0.0  # when something last went wrong between it and the cloud
+        self.written_at: dict[tuple[str, Kind], float] = {}
         self.payment_at = -3600.0  # when something last happened that "paying" may be shown for
         self.coin_at = -3600.0
+        self.asked_at: dict[str, float] = {}  # claims that the cloud has not answered, since when
         self.screen = ""
         self.screen_since = 0.0
         self.removed = False
@@ -176,6 +180,7 @@ class Cabinet:
         self.life += 1
         self.busy_until = self.world.now
         self.tick_at = float("inf")
+        self.asked_at.clear()
         self.note(f"starts in boot {self.boots}")
         self.journal = _Journal(self)
         self.rules = rules = Rules(
@@ -195,6 +200,7 @@ class Cabinet:
             on_view_change=self.view_changed,
         )
         self.engine = engine
+        self.view_changed()
         self._guarded(engine.begin)
         self._connect_in(1.0)
 
@@ -208,6 +214,7 @@ class Cabinet:
         if self.journal:
             self.journal.close()
         self.engine = None
+        self.screen = ""  # dark: what it shows afterwards, it shows since then
         self.closed = False
         self.online = False
         self.life += 1
@@ -223,6 +230,13 @@ class Cabinet:
                 self.lose_journal()
             off = self.world.faults.size("off", 5.0, 4 * 3600.0)
         self.world.at(off, self.boot)
+
+    def export(self) -> Path:
+        """What ``kiosk ledger --csv`` prints of the journal, in a file."""
+        file = self.path.with_suffix(".csv")
+        orders = order_report.summaries(store.read(self.path)) if self.path.exists() else ()
+        file.write_text(order_report.as_csv(orders))
+        return file
 
     def lose_journal(self) -> None:
         """Somebody puts a new card into the machine."""
@@ -277,6 +291,7 @@ class Cabinet:
         """The journal has an entry."""
         self.lines.append(entry)
         self.lines_of.setdefault(entry.order_id, []).append(entry)
+        self.written_at[entry.order_id, entry.kind] = self.world.now
         if entry.kind is Kind.PULSE_BEGINS:
             self.begun.add((entry.order_id, entry.number))
 
@@ -325,6 +340,7 @@ class Cabinet:
             self.online = False
             self.offline_since = self.world.now
             self.feed(BrokerDown("no route to the broker"))
+        self.trouble_at = self.world.now + seconds
         self._connect_in(seconds)
 
     def note(self, text: str) -> None:
@@ -403,10 +419,17 @@ class Cabinet:
         faults = self.world.faults
         self.dies("power cut before a call")
         idle = isinstance(call, HeartbeatCall)  # comes again and again: nobody waits for it
+        if isinstance(call, ClaimCall):
+            self.asked_at.setdefault(call.order_id, self.world.now)
 
-        def answer(event: Event, delay: float) -> None:
+        def answer(event: Answered | NotAnswered, delay: float) -> None:
             def arrive() -> None:
                 if self.life == life:
+                    if isinstance(event, NotAnswered) or event.status != 200:
+                        self.trouble_at = max(self.trouble_at, self.world.now)
+                    answered = isinstance(event, Answered) and event.status in (200, 409)
+                    if answered and isinstance(call, ClaimCall):
+                        self.asked_at.pop(call.order_id, None)
                     self.feed(event)
 
             self.world.at(delay, arrive, idle=idle)

@@ -14,6 +14,7 @@ from stripe import WebhookSignature
 from cloud.adapters.publisher import PublishFailed
 from cloud.adapters.stripe_gateway import StripeUnavailable
 from cloud.core.cabinets import Cabinet
+from cloud.core.messages import timestamp
 from cloud.core.orders import Order
 from cloud.core.prices import Bonus, PriceList
 from cloud.core.reconciliation import Finding
@@ -208,7 +209,7 @@ class CloudSide:
             return False
         self.restored_at = self.world.now
         for order_id, order in before.items():
-            if self.ledger.order(order_id) != order:
+            if not order.free and self.ledger.order(order_id) != order:
                 self.lost[order_id] = self.stripe.charged(order_id)
         return True
 
@@ -231,6 +232,10 @@ class CloudSide:
         if self.world.faults.strike("clock off"):
             skew = self.world.faults.size("clock off", 0.1, 3.0)
         return self._true_time() + skew
+
+    def stamp_now(self) -> str:
+        """The true time as it stands in messages."""
+        return timestamp(self._true_time())
 
     def add_cabinet(self, machine_id: str) -> str:
         """Adds a cabinet; returns its token."""
@@ -307,11 +312,16 @@ class CloudSide:
         except PowerCut:
             self.world.note(f"cloud: died in {path}")
             return None
+        if faults.strike("gateway answers after the cloud"):
+            number = int(faults.size("gateway answers after the cloud", 1.0, 8.99))
+            status, answer = GATEWAY_ANSWERS[number - 1]
+            self.world.note(f"gateway: answers {path} with {status} after the cloud")
+            return HttpAnswer(status, answer, took)
         return HttpAnswer(response["statusCode"], json.loads(response["body"]), took)
 
     # The publisher, for the cloud
 
-    def publish(self, topic: str, payload: bytes) -> None:
+    def publish(self, topic: str, payload: bytes, expiry_s: int | None = None) -> None:
         if self.world.faults.strike("broker away from the cloud"):
             raise PublishFailed("the broker cannot be reached")
         self.broker.accept(topic, payload)
@@ -348,9 +358,9 @@ class CloudSide:
         intent = {"id": f"pi_left_{self.events}", "metadata": {"machine_id": machine_id}}
         self.tell("payment_intent.created", intent)
 
-    def pay(self, link_id: str, quantity: int, held: bool) -> str:
+    def pay(self, link_id: str, quantity: int, held: bool, card: str = "") -> str:
         """A player's card is good: the money is there, and Stripe begins to tell of it."""
-        session_id = self.stripe.pay(link_id, quantity, held)
+        session_id = self.stripe.pay(link_id, quantity, held, card=card)
         payment = self.stripe.payments[session_id]
         self.world.note(
             f"player: pays {session_id} at {payment.machine_id}, {quantity} plays, "

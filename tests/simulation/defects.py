@@ -29,13 +29,16 @@ from kiosk.journal.store import Journal
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 DEFECTS: dict[str, Plant] = {}
+OFTEN: dict[str, tuple[str, ...]] = {}
 
 
-def defect(name: str) -> Callable[[Plant], Plant]:
-    """Gives a defect its name."""
+def defect(name: str, *often: str) -> Callable[[Plant], Plant]:
+    """Gives a defect its name, and the faults that strike ten times as often while it is looked
+    for: those without which it shows nothing, and that are rare."""
 
     def keep(plant: Plant) -> Plant:
         DEFECTS[name] = plant
+        OFTEN[name] = often
         return plant
 
     return keep
@@ -87,7 +90,7 @@ def _power_is_eternal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Journal, "_boot_has_changed", lambda _self, _db: False)
 
 
-@defect("an order that a lost journal held is never settled")
+@defect("an order that a lost journal held is never settled", "journal lost")
 def _lost_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     # The hold would run out after days, so the ledger finds an end; but not this cabinet.
     monkeypatch.setattr(handlers, "settle_lost_order", lambda _step, _order: None)
@@ -106,7 +109,7 @@ def _no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settlement.Settlement, "_refund", blind)
 
 
-@defect("the ledger replaces an order without its condition")
+@defect("the ledger replaces an order without its condition", "two Lambdas at once")
 def _no_condition(monkeypatch: pytest.MonkeyPatch) -> None:
     strict = sqlite.SqliteLedger.replace
 
@@ -130,7 +133,7 @@ def _repeat_a_pulse(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(order_book, "fold", forgetful)
 
 
-@defect("a settle that got no answer is not sent again")
+@defect("a settle that got no answer is not sent again", "answer lost", "request lost")
 def _settle_once(monkeypatch: pytest.MonkeyPatch) -> None:
     call_failed = handlers.call_failed
 

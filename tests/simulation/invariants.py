@@ -38,6 +38,13 @@ NAMES = (
     "a contradiction is told",
     "the operator's pages can be read",
     "a dead cabinet's link is off",
+    "offline has a cause that exists now",
+    "a stuck cabinet is told within the hour",
+    "an ambiguous pulse is told",
+    "what was given for nothing is told the same day",
+    "forgiveness has its limits",
+    "a cabinet's token is of no use at another one",
+    "a heartbeat shows no claim id",
 )
 
 
@@ -121,6 +128,8 @@ def earned(cloud: CloudSide, cabinets: list[Cabinet], session_id: str) -> int:
     """What the journals say that a payment has earned, in the currency's smallest unit."""
     payment = cloud.stripe.payments[session_id]
     for cabinet in cabinets:
+        if session_id in cabinet.lost and not cloud.stripe.accounts[payment.intent_id].pulses:
+            return 0  # its journal was lost before the settle: nobody can know any more
         if cabinet.machine_id == payment.machine_id:
             pulses = next(
                 (
@@ -146,19 +155,27 @@ def the_screen_has_a_cause(
     told = f"{cabinet.machine_id} shows {view.screen.name} since {now - cabinet.screen_since:.0f} s"
     match view.screen.name:
         case "PAYING":
-            has_order = now - cabinet.coin_at < 300.0 or any(
+            has_order = any(
                 (order := cloud.ledger.inner.order(order_id)) is not None
                 and order.state in (OrderState.OPEN, OrderState.CLAIMED)
                 for order_id in cloud.ledger.inner.lagging_unfinished_ids(cabinet.machine_id)
             )
             paying = now - cabinet.payment_at < 240.0
-            invariants.hold(name, has_order or paying, f"{told}, and nobody pays")
+            # The cloud may have released the order; a cabinet that cannot ask does not know that.
+            asks = any(now - since < 70.0 for since in cabinet.asked_at.values())
+            invariants.hold(name, has_order or paying or asks, f"{told}, and nobody pays")
         case "CREDITING":
             recent = now - max(cabinet.coin_at, cabinet.screen_since) < 120.0
             invariants.hold(name, recent, f"{told}, and no coin has dropped for two minutes")
         case "OUT_OF_ORDER":
             broken = now - cabinet.part_failed_at < 60.0
             invariants.hold(name, broken, f"{told}, and no part has failed for a minute")
+        case "OFFLINE":
+            invariants.hold(
+                "offline has a cause that exists now",
+                cabinet.removed or bool(state.waiting_since) or now - cabinet.trouble_at < 90.0,
+                f"{told}, and nothing has gone wrong for {now - cabinet.trouble_at:.0f} s",
+            )
     orders = state.order_book.unfinished
     if state.payment_is_processing and not orders and cabinet.can_sell:
         invariants.hold(
@@ -190,6 +207,19 @@ def nothing_is_stuck_in_silence(
                 "what is stuck is told within the hour",
                 order_id in page,
                 f"{order_id} is {order.state.value} for {now - since:.0f} s, and not in `problems`",
+            )
+        silent = cabinet.heard_at and now - cabinet.heard_at > TOLD_S and not cabinet.removed
+        stored = ledger.cabinet(cabinet.machine_id)
+        if silent and stored and not stored.removed:
+            page = page or problems()
+            invariants.hold(
+                "a stuck cabinet is told within the hour",
+                any(
+                    line.startswith("now ") and cabinet.machine_id in line
+                    for line in page.splitlines()
+                ),
+                f"{cabinet.machine_id} was last heard of {now - cabinet.heard_at:.0f} s ago, and "
+                "`problems` does not say so",
             )
         dead = cabinet.removed or now - cabinet.heard_at > 2 * HOUR
         for link_id, link in cloud.stripe.links.items() if dead else ():
@@ -235,23 +265,27 @@ def at_the_end(
     cabinets: list[Cabinet],
     coins: Counter[tuple[str, int]],
     stolen: Collection[str],
+    reconciled: str,
 ) -> None:
     """Checked once everything is healed and quiet. The orders ``stolen`` were settled by somebody
-    else in their cabinet's name: what they charge is that one's word."""
+    else in their cabinet's name: what they charge is that one's word. ``reconciled`` is what
+    ``reconcile`` has told the operator."""
     ledger = cloud.ledger.inner
     fallen: Counter[str] = Counter()
     for (order_id, _), count in coins.items():
         fallen[order_id] += count
-    for session_id in cloud.stripe.payments:
+    for session_id, payment in cloud.stripe.payments.items():
+        link_id = payment.link_id
         if session_id in cloud.old_accounts:
             continue  # no key reaches its money any more: its hold has run out
         order = ledger.order(session_id)
-        account = cloud.stripe.accounts[cloud.stripe.payments[session_id].intent_id]
         if order is None:
-            if cloud.restored_at > 0 and _told(cloud, session_id):
-                continue  # its link was lost with the ledger: it is another installation's
-            if account.status == "canceled" and not fallen[session_id]:
-                continue  # somebody gave it back before the cloud heard of it
+            is_told = _told(cloud, session_id) or session_id in reconciled
+            if cloud.restored_at > 0 and cloud.ledger.inner.link(link_id) is None and is_told:
+                continue  # its link was lost with the ledger: it may be another installation's
+            empty = not cloud.stripe.charged(session_id) and not cloud.stripe.holds(session_id)
+            if empty and (is_told or not fallen[session_id]):
+                continue  # no money is in it, and the ledger was restored if it ever knew it
             raise Broken(f"the ledger does not know {session_id}, which was paid")
         if order.state not in FINISHED:
             raise Broken(f"{session_id} stays {order.state.value} for ever")
@@ -354,12 +388,15 @@ def _the_books_agree(
             f"{name}: {before} was earned and charged before the restore, now {charged}",
         )
         return  # what was reported before is in the journal and at Stripe only
-    if forgiven := _to_tell(cabinet, order.order_id)[1]:
-        invariants.hold(
-            "what was given for nothing is told",
-            order.forgiven == forgiven and _told(cloud, order.order_id),
-            f"{name}: {forgiven} pulses were forgiven, and the cloud does not know of them",
-        )
+    # Of an order whose journal was lost nobody knows how many there were: that it was lost is told.
+    forgiven = 0 if order.lost else _to_tell(cabinet, order.order_id)[1]
+    free = fallen - order.pulsed if order.charged else fallen
+    invariants.hold(
+        "what was given for nothing is told",
+        order.forgiven == forgiven and (free <= 0 or _told(cloud, order.order_id)),
+        f"{name}: {free} pulses were given for nothing, {forgiven} of them forgiven, and the cloud "
+        f"knows of {order.forgiven}",
+    )
     if order.state is OrderState.RELEASED:
         if charged:
             raise Broken(f"{name} was charged {charged}")

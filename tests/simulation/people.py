@@ -6,7 +6,7 @@ import contextlib
 import io
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from cloud.adapters.stripe_gateway import StripeRefused, StripeUnavailable
@@ -46,6 +46,7 @@ class Operator:
         self.prices_changed: dict[str, float] = {}
         self.gifts = 0
         self.refunds: set[tuple[str, str]] = set()
+        self.told = ""  # what ``reconcile`` has said
 
     def command(self, *words: str) -> str:
         """Types a command; returns what it printed. Raises what is no failure of the world."""
@@ -109,8 +110,12 @@ class Operator:
         else:
             self.world.at(10 * MINUTE, install)
 
-    def remove_and_add(self, cabinet: Cabinet) -> None:
-        """Out of service, and a quarter of an hour later back under another name."""
+    def rename(self, cabinet: Cabinet) -> None:
+        """Another name on the checkout page, by the commands that there are for it."""
+        self.remove_and_add(cabinet, 1.0)
+
+    def remove_and_add(self, cabinet: Cabinet, after: float = 15 * MINUTE) -> None:
+        """Out of service, and back under another name, with the new config file in place."""
         if cabinet.removed:
             return
         self.world.note(f"operator: removes {cabinet.machine_id}")
@@ -120,14 +125,14 @@ class Operator:
             return
         cabinet.removed, cabinet.removed_at = True, self.world.now
 
-        self.world.at(15 * MINUTE, lambda: self._add_again(cabinet))
+        self.world.at(after, lambda: self._add_again(cabinet))
 
     def _add_again(self, cabinet: Cabinet) -> None:
         stored = self.cloud.ledger.inner.cabinet(cabinet.machine_id)
         assert stored is not None
         token, digest = cabinet_tokens.new(cabinet.machine_id)
         write_id = self._stamp().write_id
-        name = f"{stored.name[:40]} again"
+        name = f"{stored.machine_id} of {self.world.now:.0f}"
         new = cabinet_rules.Cabinet(cabinet.machine_id, name, digest, stored.prices, write_id)
         self._replace(cabinet_rules.add_again(stored, new), stored)
         cabinet.token, cabinet.removed = token, False
@@ -165,7 +170,11 @@ class Operator:
         self.world.note("operator: reconcile --fix")
         stripe = self.cloud.stripe
         before = {session_id: stripe.charged(session_id) for session_id in stripe.payments}
-        self.command("reconcile", "--fix", "--days", "3660")
+        words = ["reconcile", "--fix", "--days", "3660"]
+        if self.cloud.restored_at > 0:
+            # What the ledger has lost and Stripe never knew, the cabinets still have.
+            words += [f"--journal={c.machine_id}={c.export()}" for c in self.cabinets]
+        self.told += self.command(*words)
         for session_id, was in before.items():
             now = stripe.charged(session_id)
             if now < was and now < (due := earned(self.cloud, self.cabinets, session_id)):
@@ -310,10 +319,17 @@ class Stranger:
 class Thief:
     """Has one cabinet's token and its account at the broker, and acts in its name."""
 
-    def __init__(self, world: World, cloud: CloudSide, cabinets: list[Cabinet]) -> None:
+    def __init__(
+        self,
+        world: World,
+        cloud: CloudSide,
+        cabinets: list[Cabinet],
+        invariants: Invariants,
+    ) -> None:
         self.world = world
         self.cloud = cloud
         self.cabinets = cabinets
+        self.invariants = invariants
         self.orders: set[str] = set()
         self.victims: set[str] = set()
         self.contradicted: dict[str, float] = {}
@@ -327,6 +343,7 @@ class Thief:
 
     def _once(self, cabinet: Cabinet) -> None:
         name = cabinet.machine_id
+        cabinet.heard_at = self.world.now  # for all that the cloud knows
         beat = self._call(
             cabinet,
             "/status",
@@ -340,13 +357,17 @@ class Thief:
         )
         if not beat:
             return
-        cabinet.heard_at = self.world.now
         for order in beat.get("orders", ()):
             self.orders.add(order["order_id"])
             body = {"machine_id": name, "order_id": order["order_id"], "claim_id": "thief"}
             self._call(cabinet, "/claim", body)
         for order in beat.get("claimed", ()):
             self.orders.add(order["order_id"])
+            self.invariants.hold(
+                "a heartbeat shows no claim id",
+                "claim_id" not in order,
+                f"whoever has the token of {name} is told how {order['order_id']} was claimed",
+            )
             body = {
                 "machine_id": name,
                 "order_id": order["order_id"],
@@ -357,14 +378,29 @@ class Thief:
             self._call(cabinet, "/settle", body)
         for other in self.cabinets:
             if other is not cabinet:
+                self.invariants.hold(
+                    "a cabinet's token is of no use at another one",
+                    self._call(cabinet, "/create-payment-link", {"machine_id": other.machine_id})
+                    is None
+                    and self._call(cabinet, "/gameover", {"machine_id": other.machine_id}) is None,
+                    f"the token of {name} is taken for {other.machine_id}",
+                )
                 for order_id in self._orders_of(other):
                     body = {"machine_id": name, "order_id": order_id, "claim_id": "thief"}
-                    self._call(cabinet, "/claim", body)
-                    self._call(cabinet, "/claim", body | {"machine_id": other.machine_id})
+                    report = {"pulsed": 0, "pulses": 1}
+                    for tried in (body, body | {"machine_id": other.machine_id}):
+                        done = self._call(cabinet, "/claim", tried)
+                        done = self._call(cabinet, "/settle", tried | report) or done
+                        self.invariants.hold(
+                            "a cabinet's token is of no use at another one",
+                            not done,
+                            f"the token of {name} changes {order_id} of {other.machine_id}",
+                        )
 
     def write_nastily(self, cabinet: Cabinet) -> None:
         """A heartbeat whose words would forge lines in the operator's pages."""
         self.world.note(f"thief: writes nasty words as {cabinet.machine_id}")
+        cabinet.heard_at = self.world.now  # for all that the cloud knows
         self._call(
             cabinet,
             "/status",
@@ -376,6 +412,36 @@ class Thief:
                 "problems": [f"x\n{FORGED} cab999", "\x1b[2J", SURROGATE],
             },
         )
+
+    def publish(self, cabinet: Cabinet) -> None:
+        """Whatever the cabinet's own topics take, in the cloud's name."""
+        self.victims.add(cabinet.machine_id)
+        self.world.note(f"thief: publishes to {cabinet.machine_id}")
+        name, stamp = cabinet.machine_id, self.cloud.stamp_now()
+        topic = f"arcade/machine/{name}"
+        own, others = ([*self._orders_of(c)] for c in (cabinet, self._another(cabinet)))
+        for number, order_id in enumerate(["made-up", *own, *others]):
+            hint = {"machineId": name, "credits": 99, "orderId": order_id, "timestamp": stamp}
+            self._publish(cabinet, number, f"{topic}/coinpulse", hint)
+        for number, status in enumerate(("processing", "declined", "released", "offer_changed")):
+            told = {"machineId": name, "status": status, "timestamp": stamp}
+            self._publish(cabinet, number, f"{topic}/payment", told)
+        for number in range(3):
+            over = {"machineId": name, "event": "gameover", "timestamp": f"{stamp}{number}"}
+            self._publish(cabinet, number, f"{topic}/gameover", over)
+        self.cloud.broker.accept(f"{topic}/coinpulse", b"\xff{")
+
+    def _publish(
+        self, cabinet: Cabinet, number: int, topic: str, message: Mapping[str, object]
+    ) -> None:
+        def publish() -> None:
+            cabinet.payment_at = self.world.now
+            self.cloud.broker.accept(topic, json.dumps(message).encode())
+
+        self.world.at(20.0 * number, publish)
+
+    def _another(self, cabinet: Cabinet) -> Cabinet:
+        return next((c for c in self.cabinets if c is not cabinet), cabinet)
 
     def _orders_of(self, cabinet: Cabinet) -> list[str]:
         return list(self.cloud.ledger.inner.lagging_unfinished_ids(cabinet.machine_id))
@@ -408,6 +474,7 @@ def acts(
         "operator types 5=1200": operator.mistype_hugely,
         "operator rotates a token": operator.rotate_token,
         "operator removes and adds again": operator.remove_and_add,
+        "operator renames": operator.rename,
         "operator changes PUBLIC_URL": operator.change_public_url,
         "operator changes the Stripe account": operator.change_account,
         "operator restores the ledger": operator.restore,
@@ -424,5 +491,6 @@ def acts(
         "retained message": stranger.retained_message,
         "thief with a token": thief.act,
         "thief writes nasty words": write_and_read,
+        "thief with a broker login": thief.publish,
         "thrown off by its id": lambda cabinet: cabinet.throw_off(rng.randint(1, 12)),
     }

@@ -31,6 +31,7 @@ class SimulatedStripe(FakeStripe):
     by_hand: dict[str, float] = field(default_factory=dict)
     open_sessions: dict[str, str] = field(default_factory=dict)
     tabs: int = 0
+    product_of: dict[str, str] = field(default_factory=dict)
     clock: Callable[[], float] = lambda: 0.0
 
     def change_account(self) -> None:
@@ -59,6 +60,7 @@ class SimulatedStripe(FakeStripe):
     def create_price(self, product: str, amount: int, currency: str, key: str) -> str:
         price_id = super().create_price(product, amount, currency, key)
         self.account_of[price_id] = self.account
+        self.product_of[price_id] = product
         return price_id
 
     def create_link(self, *rest: Any, **named: Any) -> tuple[str, str]:

@@ -355,12 +355,11 @@ def _is_no_news(step: Step, message: messages.PaymentStatus) -> bool:
 
     Stripe sends events in any order and for days, and the broker keeps messages for a cabinet that
     was away. No clock of the cabinet is asked: the cloud's time is that of the last heartbeat.
+    Before the first one nobody can tell, and what comes then is mostly what was told while the
+    kiosk was not running. Whatever is true of it, its order is in the answer to that heartbeat.
     """
     sent_at, ahead = message.sent_at, step.state.cloud.ahead
-    is_old = (
-        sent_at is not None and ahead is not None and step.now + ahead - sent_at > step.rules.news_s
-    )
-    if is_old:
+    if sent_at is not None and (ahead is None or step.now + ahead - sent_at > step.rules.news_s):
         return True
     return message.status != "released" and message.payment_id in step.state.taken_payments
 
@@ -559,7 +558,7 @@ def _decide_forgiveness(
     pulses = order.made - order.lost_made
     # The cloud does not know yet what was forgiven of the orders that are not settled.
     here = sum(each.lost_made for each in step.state.order_book.unfinished.values())
-    card = answer.card_forgiven_today
+    card = answer.card_forgiven_today or order.lost_made > 0
     if not forgives(step.rules, pulses, answer.forgiven_today + here, card):
         why = "its card was forgiven today already" if card else "that is enough for a day"
         step.report(

@@ -18,6 +18,7 @@ from cloud.adapters.publisher import PublishFailed
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client
+    from paho.mqtt.properties import Properties
     from paho.mqtt.reasoncodes import ReasonCode
 
     from cloud.adapters.broker_tls import BrokerContext
@@ -39,6 +40,7 @@ class MqttPublisher:
     with all that it needs: waiting for others, connecting, and the PUBACK. A message whose PUBACK
     did not come in time may still arrive: what is published is a hint, and hints may come twice.
     With mqtts:// the broker must prove itself: against ``ca_file``, or the system's list if empty.
+    Only with MQTT ``version`` 5 does the broker learn when a message expires.
 
     A Lambda is frozen between two calls, and its connection dies meanwhile without a word. So one
     that was not heard for longer than a broker keeps it is replaced before it is used; and one
@@ -54,6 +56,7 @@ class MqttPublisher:
         timeout: float = 4.0,
         clock: Callable[[], float] = time.time,
         ca_file: str = "",
+        version: str = "3.1.1",
     ) -> None:
         address = urlsplit(url)
         self._host = address.hostname or ""
@@ -62,19 +65,20 @@ class MqttPublisher:
         self._username = unquote(address.username or "")
         self._password = unquote(address.password or "")
         self._ca_file = ca_file
+        self._version = version
         self._timeout = timeout
         self._clock = clock
         self._lock = threading.Lock()
         self._connection: _Connection | None = None
         self._dropped: list[_Connection] = []
 
-    def publish(self, topic: str, payload: bytes) -> None:
+    def publish(self, topic: str, payload: bytes, expiry_s: int | None = None) -> None:
         deadline = time.monotonic() + self._timeout
         while True:
             connection, is_new = self._usable()
             if connection.wait_until_up(deadline):
                 silence = self._timeout if is_new else self._timeout * PATIENCE
-                if connection.publish(topic, payload, deadline, silence):
+                if connection.publish(topic, payload, expiry_s, deadline, silence):
                     return
                 failure = "did not confirm the message"
             else:
@@ -114,6 +118,7 @@ class MqttPublisher:
                 self._context() if self._tls else None,
                 self._timeout,
                 self._clock,
+                self._version,
             )
             return self._connection, True
 
@@ -147,8 +152,9 @@ class _Connection:
         tls: BrokerContext | None,
         timeout: float,
         clock: Callable[[], float],
+        version: str,
     ) -> None:
-        from paho.mqtt.client import Client, MQTTv311
+        from paho.mqtt.client import Client, MQTTv5, MQTTv311
         from paho.mqtt.enums import CallbackAPIVersion
 
         self._address = f"{host}:{port}"
@@ -164,9 +170,10 @@ class _Connection:
         self._client = client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=f"cloud-{secrets.token_hex(6)}",
-            protocol=MQTTv311,
+            protocol=MQTTv5 if version == "5" else MQTTv311,
             reconnect_on_failure=False,
         )
+        self._expires = version == "5"
         self._tls = tls
         if username:
             client.username_pw_set(username, password)
@@ -193,13 +200,15 @@ class _Connection:
             self._changed.wait_for(lambda: self._up or self._over, _until(deadline))
             return self._up and not self._over
 
-    def publish(self, topic: str, payload: bytes, deadline: float, silence: float) -> bool:
+    def publish(
+        self, topic: str, payload: bytes, expiry_s: int | None, deadline: float, silence: float
+    ) -> bool:
         """Whether the broker has confirmed the message before ``deadline``; given up as soon as
         nothing at all was heard of the broker for ``silence`` seconds."""
         with self._changed:
             heard = self._heard
         try:
-            sent = self._client.publish(topic, payload, qos=1)
+            sent = self._client.publish(topic, payload, qos=1, properties=self._expiry(expiry_s))
         except ValueError:  # what paho raises for a message that it cannot even queue
             return False
         quiet_until = time.monotonic() + silence
@@ -212,6 +221,16 @@ class _Connection:
                     heard, quiet_until = self._heard, time.monotonic() + silence
             self._confirmed.discard(sent.mid)
         return True
+
+    def _expiry(self, expiry_s: int | None) -> Properties | None:
+        from paho.mqtt.packettypes import PacketTypes
+        from paho.mqtt.properties import Properties
+
+        if expiry_s is None or not self._expires:
+            return None
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        properties.MessageExpiryInterval = expiry_s
+        return properties
 
     def end(self) -> None:
         """Lets the connection end; returns at once."""

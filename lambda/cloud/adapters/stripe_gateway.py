@@ -240,7 +240,12 @@ class StripeGateway:
     def completed(self, since: float, until: float) -> Sequence[Completed]:
         asked = {"created": _between(since, until), "status": "complete", "limit": 100}
         return [
-            Completed(str(s.id), str(_get(s, "payment_link") or ""), float(s.created))
+            Completed(
+                str(s.id),
+                str(_get(s, "payment_link") or ""),
+                float(s.created),
+                str(_get(s, "metadata", "machine_id") or ""),
+            )
             for s in self._all(self._client.v1.checkout.sessions.list, asked)
         ]
 

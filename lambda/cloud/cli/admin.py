@@ -10,6 +10,7 @@ from cloud.cli import (
     free_credits,
     go_live,
     halls,
+    ledger_backup,
     orders,
     prices,
     problems,
@@ -32,6 +33,7 @@ GROUPS = (
     takings,
     problems,
     reconcile,
+    ledger_backup,
     go_live,
 )
 

@@ -22,6 +22,7 @@ class Surroundings:
     broker_tls: bool
     broker_username: str
     broker_password: str
+    broker_ca_file: str = ""
     journal_dir: Path | None = None
 
 
@@ -31,6 +32,7 @@ def at_broker(
     username: str,
     password: str,
     journal_dir: Path | None = None,
+    ca_file: str = "",
 ) -> Surroundings:
     """Surroundings with the broker of ``mqtt_url``, which may carry an account of its own."""
     address = urlsplit(mqtt_url)
@@ -42,6 +44,7 @@ def at_broker(
         broker_tls=tls,
         broker_username=username or unquote(address.username or ""),
         broker_password=password or unquote(address.password or ""),
+        broker_ca_file=ca_file if tls else "",
         journal_dir=journal_dir,
     )
 
@@ -67,6 +70,9 @@ def text(machine_id: str, name: str, token: str, after_power_cut: str, around: S
         relay = 'driver = "simulated"'
         journal = f"\n[journal]\npath = {q(str(around.journal_dir / f'{machine_id}.db'))}\n"
         screen = "\n[screen]\nfullscreen = false\n"
+    ca_file = ""
+    if around.broker_ca_file:
+        ca_file = f"ca_file = {q(around.broker_ca_file)}  # copy the cloud's file to the cabinet\n"
     return f"""\
 # The cabinet {machine_id}. Every other setting has a default: see docs/cabinet.md.
 # This file holds secrets: chmod 600.
@@ -85,7 +91,7 @@ port = {around.broker_port}
 tls = {str(around.broker_tls).lower()}
 username = {q(around.broker_username)}
 password = {q(around.broker_password)}
-
+{ca_file}
 [relay]
 {relay}
 pulses_per_credit = 1

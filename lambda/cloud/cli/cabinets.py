@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
-from cloud.cli import config_files, halls, listing, output, prices, times
+from cloud.cli import broker_accounts, config_files, halls, listing, output, prices, times
 from cloud.cli.commands import Commands
 from cloud.cli.desk import AdminError, Desk, plain
 from cloud.cli.listing import Column
@@ -28,6 +28,7 @@ def add_commands(commands: Commands) -> None:
     added.add_argument("--name", help="shown on the cabinet's marquee")
     config_files.add_after_power_cut(added)
     config_files.add_output(added)
+    broker_accounts.add_arguments(added)
     listed = commands.add("list", list_cabinets)
     listed.add_argument("--hall", help="only those of this hall")
     listed.add_argument("--state", choices=STATES, help="only those that are so now")
@@ -38,7 +39,7 @@ def add_commands(commands: Commands) -> None:
     named.add_argument("name", nargs="?", default="", help="none takes it away")
     commands.add("disable", disable, "machine_id")
     commands.add("enable", enable, "machine_id")
-    commands.add("remove", remove, "machine_id")
+    broker_accounts.add_arguments(commands.add("remove", remove, "machine_id"))
 
 
 def add(desk: Desk, args: argparse.Namespace) -> None:
@@ -47,6 +48,8 @@ def add(desk: Desk, args: argparse.Namespace) -> None:
         raise AdminError(
             f"{args.machine_id!r} cannot name a cabinet: take 1 to 64 of a-z A-Z 0-9 _ -"
         )
+    if not desk.sandbox:
+        broker_accounts.check_name(desk.settings, args.machine_id)
     token, digest = cabinet_tokens.new(args.machine_id)
     name = plain("--name", args.name or args.machine_id, LONGEST_NAME)
     terms = prices.read(PriceList(100, "USD"), args)
@@ -60,7 +63,7 @@ def add(desk: Desk, args: argparse.Namespace) -> None:
                     "new token, `price` another price list"
                 )
             desk.replace(old, cabinets.add_again(old, cabinet))
-        config_files.hand_out(desk, cabinet, token, args.after_power_cut, file)
+        config_files.hand_out(desk, cabinet, token, args, file)
 
 
 def rename(desk: Desk, args: argparse.Namespace) -> None:
@@ -117,6 +120,10 @@ def remove(desk: Desk, args: argparse.Namespace) -> None:
     desk.replace(cabinet, cabinets.remove(cabinet, desk.stamp()))
     desk.cloud.links.switch_off(cabinet.machine_id)
     output.line(f"{cabinet.machine_id} is removed: its token is void and its link is off")
+    if not desk.sandbox:
+        done = broker_accounts.remove(desk.settings, cabinet.machine_id, args.broker_files)
+        for sentence in done:
+            output.line(sentence)
 
 
 def list_cabinets(desk: Desk, args: argparse.Namespace) -> None:
@@ -182,7 +189,9 @@ def _facts(desk: Desk, cabinet: Cabinet, seen: Presence | None) -> Iterator[tupl
         yield "seen", f"{_seen(desk, seen)} ago, {seen.state or 'unknown'}, {seen.software}"
     for problem in seen.problems if seen else ():
         yield "problem", problem
-    link = desk.cloud.links.current(cabinet)
+    ids = desk.ledger.lagging_link_ids(cabinet.machine_id)
+    links = [link for link in (desk.ledger.link(link_id) for link_id in ids) if link]
+    link = desk.cloud.links.current(cabinet, links)
     yield "link", f"{link.url} ({'on' if link.payable else 'off'})" if link else "none yet"
     if cabinet.old_token_counts(desk.now_ms()):
         yield (

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-from cloud.cli import cabinet_config, output
+from cloud.cli import broker_accounts, cabinet_config, output
 from cloud.cli.desk import Desk
 from cloud.core.cabinets import Cabinet
 
@@ -42,7 +42,11 @@ def opened(args: argparse.Namespace) -> Iterator[output.SecretFile | None]:
 
 
 def hand_out(
-    desk: Desk, cabinet: Cabinet, token: str, after_power_cut: str, file: output.SecretFile | None
+    desk: Desk,
+    cabinet: Cabinet,
+    token: str,
+    args: argparse.Namespace,
+    file: output.SecretFile | None,
 ) -> None:
     """Writes or prints the config file of a cabinet with a new token."""
     settings = desk.settings
@@ -55,14 +59,20 @@ def hand_out(
             desk.data,
         )
     else:
+        password = secrets.token_urlsafe(24)
         around = cabinet_config.at_broker(
             settings.mqtt_cabinet_url or settings.mqtt_url,
             settings.public_url,
             cabinet.machine_id,
-            secrets.token_urlsafe(24),
+            password,
+            ca_file=settings.mqtt_ca_file,
         )
-        output.error(cabinet_config.account_to_make(cabinet.machine_id))
-    text = cabinet_config.text(cabinet.machine_id, cabinet.name, token, after_power_cut, around)
+        made = broker_accounts.make(settings, cabinet.machine_id, password, args.broker_files)
+        for sentence in made:
+            output.error(sentence)
+    text = cabinet_config.text(
+        cabinet.machine_id, cabinet.name, token, args.after_power_cut, around
+    )
     if file is None:
         output.document(text)
     else:

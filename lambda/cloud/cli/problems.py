@@ -8,7 +8,7 @@ from typing import Any
 from cloud.cli import listing, output, times
 from cloud.cli.commands import Commands
 from cloud.cli.desk import Desk
-from cloud.core import money
+from cloud.core import cabinets, money
 from cloud.core import problems as rules
 from cloud.core.stamps import to_ms
 
@@ -30,7 +30,16 @@ def problems(desk: Desk, args: argparse.Namespace) -> None:
         if cabinet.removed or args.machine_id not in (None, cabinet.machine_id):
             continue
         seen = desk.ledger.presence(cabinet.machine_id)
-        now += [(cabinet.machine_id, text) for text in (seen.problems if seen else ())]
+        if seen is None or not seen.seen_at_ms:
+            continue
+        if cabinets.silent(seen, desk.now_ms(), to_ms(desk.settings.times.silence)):
+            minutes = (desk.now_ms() - seen.seen_at_ms) // 60_000
+            silent = (
+                f"it was last heard of {minutes} minutes ago and takes no payments: look at its "
+                "power and its network"
+            )
+            now.append((cabinet.machine_id, silent))
+        now += [(cabinet.machine_id, text) for text in seen.problems]
     listed = rules.heaviest_first(
         rules.problem_of(i, desk.ledger.order(i.order_id) if i.order_id else None)
         for i in desk.ledger.lagging_incidents(since_ms)

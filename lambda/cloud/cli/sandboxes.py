@@ -22,6 +22,7 @@ def settings_of(data: Path) -> tuple[Settings, dict[str, str]]:
             stripe_api_base=state["stripe"],
             webhook_secret=state["webhook_secret"],
             mqtt_url=mqtt_url,
+            mqtt_version="3.1.1",
             public_url=state.get("public_url", state["api"]),
         )
     except (OSError, ValueError, KeyError) as error:

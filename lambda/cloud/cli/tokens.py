@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from cloud.cli import config_files, output, times
+from cloud.cli import broker_accounts, config_files, output, times
 from cloud.cli.commands import Commands
 from cloud.cli.desk import AdminError, Desk
 from cloud.core import cabinets
@@ -20,6 +20,7 @@ def add_commands(commands: Commands) -> None:
     renewed.add_argument("machine_id")
     config_files.add_after_power_cut(renewed)
     config_files.add_output(renewed)
+    broker_accounts.add_arguments(renewed)
     rotated = commands.add("rotate", rotate)
     rotated.add_argument("machine_id")
     rotated.add_argument(
@@ -37,7 +38,7 @@ def token(desk: Desk, args: argparse.Namespace) -> None:
     made, digest = cabinet_tokens.new(cabinet.machine_id)
     with config_files.opened(args) as file:
         desk.replace(cabinet, cabinets.with_token(cabinet, digest, desk.stamp()))
-        config_files.hand_out(desk, cabinet, made, args.after_power_cut, file)
+        config_files.hand_out(desk, cabinet, made, args, file)
 
 
 def rotate(desk: Desk, args: argparse.Namespace) -> None:

@@ -49,7 +49,7 @@ class Presence:
     """The cabinet's last heartbeat, at ``seen_at_ms``; 0 if there was none yet.
 
     ``due_at_ms`` is when the sweep has to look whether the cabinet's links must be switched off;
-    ``None`` once they are.
+    ``None`` once they are. ``gone_at_ms`` is when the broker lost the cabinet.
     """
 
     machine_id: str
@@ -60,6 +60,13 @@ class Presence:
     software: str = ""
     problems: tuple[str, ...] = ()
     due_at_ms: int | None = None
+    gone_at_ms: int = 0
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the broker lost the cabinet after its last heartbeat. A program that does not
+        know ``gone_at_ms`` leaves it as it was when a heartbeat comes."""
+        return self.gone_at_ms > self.seen_at_ms
 
 
 @dataclass(frozen=True)
@@ -124,6 +131,16 @@ class HeartbeatRequest:
     software: str
     healthy: bool
     problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Disconnect:
+    """The broker says that it lost a client, at ``at_ms`` by its clock; ``reason`` is EMQX's."""
+
+    username: str
+    client_id: str
+    reason: str
+    at_ms: int
 
 
 @dataclass(frozen=True)
@@ -268,6 +285,16 @@ def due_at(
     return replace(presence, due_at_ms=due_at_ms, write_id=stamp.write_id)
 
 
+def gone(presence: Presence, at_ms: int, stamp: Stamp) -> Presence:
+    """The presence of a cabinet that the broker lost; due at once, as its links must go off."""
+    return replace(presence, gone_at_ms=at_ms, due_at_ms=stamp.at_ms, write_id=stamp.write_id)
+
+
+def client_id(machine_id: str) -> str:
+    """The MQTT client id of a cabinet's kiosk."""
+    return f"cabinet-{machine_id}"
+
+
 def silent_from_ms(seen_at_ms: int, silence_ms: int) -> int:
     """When a cabinet that was last seen at ``seen_at_ms`` begins to be silent."""
     return seen_at_ms + silence_ms + 1
@@ -280,5 +307,9 @@ def look_at_ms(seen_at_ms: int, silence_ms: int, change_at_ms: int | None) -> in
 
 
 def silent(presence: Presence | None, now_ms: int, silence_ms: int) -> bool:
-    """Whether a cabinet has said nothing for longer than ``silence_ms``."""
-    return presence is None or now_ms >= silent_from_ms(presence.seen_at_ms, silence_ms)
+    """Whether a cabinet has said nothing for longer than ``silence_ms``, or the broker lost it."""
+    return (
+        presence is None
+        or presence.is_gone
+        or now_ms >= silent_from_ms(presence.seen_at_ms, silence_ms)
+    )

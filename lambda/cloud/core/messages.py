@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 
 from cloud.core.orders import Order
 
+# Cabinets drop what is told of a payment when it is older.
+PAYMENT_NEWS_S = 60
+
 
 def topic(machine_id: str, kind: str) -> str:
     """The topic of one kind of message (``coinpulse``, ``gameover``, ``payment``) for a cabinet."""
@@ -29,6 +32,11 @@ def coin_pulse(order: Order, now: float) -> bytes:
         expiresAt=timestamp(order.deadline_ms / 1000),
         paymentId=order.intent_id,
     )
+
+
+def coin_pulse_expiry_s(order: Order, now: float) -> int:
+    """How long the hint is of use: nobody may claim the order after its deadline."""
+    return max(1, round(order.deadline_ms / 1000 - now))
 
 
 def game_over(machine_id: str, ended_at: str) -> bytes:

@@ -50,11 +50,13 @@ class Payment:
 
 @dataclass(frozen=True)
 class Completed:
-    """A Checkout Session that a player completed at ``created``, by Stripe's list."""
+    """A Checkout Session that a player completed at ``created``, by Stripe's list. ``machine_id``
+    is the cabinet that its metadata names, empty if there is none."""
 
     session_id: str
     link_id: str
     created: float
+    machine_id: str = ""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ class Repair(Enum):
     FINISH = "finish the order"
     CORRECT = "charge what the ledger says"
     RECORD = "record it"
+    TELL = "tell the operator of it"
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,22 @@ def not_stored(payment: Payment, intent: Intent | None, machine_id: str) -> Find
     )
 
 
+def of_unknown_link(payment: Payment, machine_id: str) -> Finding:
+    """A payment that names a cabinet of this ledger, over a link that is not in it."""
+    given = f", for {payment.pulsed} of {payment.pulses} pulses" if payment.pulses else ""
+    return Finding(
+        payment.session_id,
+        machine_id,
+        payment.amount,
+        payment.currency,
+        f"a payment names this cabinet{given}, but its link is not in this ledger: the link was "
+        "lost with it, as after a restored backup, or is another installation's on this account",
+        "--fix puts it into `problems`; if no other installation uses the account, give back in "
+        "Stripe's dashboard what the machine did not give",
+        Repair.TELL,
+    )
+
+
 def unknown_to_stripe(order: Order, reason: str) -> Finding:
     """An order whose PaymentIntent Stripe does not show."""
     return Finding(
@@ -152,7 +169,8 @@ def against_journal(order: Order | None, row: Mapping[str, str], machine_id: str
     if order is None or order.machine_id != machine_id:
         return finding(
             "the journal has an order of this cabinet that the ledger does not know",
-            "find out whether the cabinet belongs to another cloud",
+            "after a restored backup it is one that was lost, and whose money is gone or in "
+            "another finding; else find out whether the cabinet belongs to another cloud",
         )
     if state == "refused":
         return None

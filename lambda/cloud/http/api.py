@@ -18,7 +18,7 @@ from cloud.core.limits import MOST_LISTED
 from cloud.core.messages import timestamp
 from cloud.core.orders import Code, LostRequest, Order, OrderState, Refused
 from cloud.core.stamps import to_ms
-from cloud.http import receipt, requests, webhook_signature
+from cloud.http import presence_signature, receipt, requests, webhook_signature
 from cloud.http.api_gateway import (
     HttpError,
     Request,
@@ -30,10 +30,18 @@ from cloud.http.api_gateway import (
     read_json,
     request_of,
 )
-from cloud.http.cabinet_auth import NotAllowed, authenticate, ends_rotation
+from cloud.http.cabinet_auth import (
+    Cabinets,
+    NotAllowed,
+    WithItems,
+    WithOrder,
+    authenticate,
+    ends_rotation,
+)
 from cloud.http.refusals import Refusals
 from cloud.services.cabinet_messages import CabinetMessages
 from cloud.services.claims import Changing, Claims, UnknownOrder
+from cloud.services.disconnects import Disconnects
 from cloud.services.heartbeats import Heartbeats
 from cloud.services.payment_links import CabinetDisabled, PaymentLinks, UnknownPrice
 from cloud.services.stripe_events import StripeEvents
@@ -55,8 +63,10 @@ class Api:
         claims: Claims,
         links: PaymentLinks,
         heartbeats: Heartbeats,
+        disconnects: Disconnects,
         cabinet_messages: CabinetMessages,
         webhook_secret: str,
+        presence_secret: str,
         clock: Callable[[], float],
     ) -> None:
         self._ledger = ledger
@@ -64,8 +74,10 @@ class Api:
         self._claims = claims
         self._links = links
         self._heartbeats = heartbeats
+        self._disconnects = disconnects
         self._cabinet_messages = cabinet_messages
         self._webhook_secret = webhook_secret
+        self._presence_secret = presence_secret
         self._clock = clock
         self._refusals = Refusals(clock)
         # API Gateway has chosen the route already: these are the names in lambda/template.yaml.
@@ -77,6 +89,7 @@ class Api:
             "POST /claim": self._claim,
             "POST /settle": self._settle,
             "POST /gameover": self._game_over,
+            "POST /presence": self._presence,
             "GET /receipt": self._receipt,
         }
 
@@ -100,6 +113,9 @@ class Api:
         except webhook_signature.BadSignature as error:
             self._refusals.note(400, route, error.cause)
             return error_response(400, str(error))
+        except presence_signature.BadSignature as error:
+            self._refusals.note(401, route, error.cause)
+            return error_response(401, str(error))
         except UnknownOrder as error:
             return error_response(404, str(error), Code.ORDER_UNKNOWN.value)
         except UnknownPrice as error:
@@ -128,11 +144,12 @@ class Api:
         return json_response({"status": "up", "message": "API is running"})
 
     def _heartbeat(self, request: Request) -> Response:
-        cabinet, body = self._cabinet(request)
-        link = self._heartbeats.handle(cabinet, requests.heartbeat(body))
+        found = WithItems(self._ledger)
+        cabinet, body = self._cabinet(request, found)
+        link = self._heartbeats.handle(found.items, requests.heartbeat(body))
         if ends_rotation(cabinet, request.header("authorization")):
             self._heartbeats.end_rotation(cabinet)
-        orders = self._heartbeats.unfinished_orders(cabinet.machine_id)
+        orders = found.items.orders
         waiting = [order for order in orders if order.state is OrderState.OPEN]
         claimed = [order for order in orders if order.state is OrderState.CLAIMED]
         now = self._clock()
@@ -162,8 +179,9 @@ class Api:
         return json_response({"message": done})
 
     def _claim(self, request: Request) -> Response:
-        _, body = self._cabinet(request)
-        result = self._claims.claim(requests.claim(body))
+        found = WithOrder(self._ledger, requests.order_id(request.json_body()))
+        _, body = self._cabinet(request, found)
+        result = self._claims.claim(requests.claim(body), found.order)
         if isinstance(result, Refused):
             raise _refusal(result)
         order = result.order
@@ -181,12 +199,13 @@ class Api:
         )
 
     def _settle(self, request: Request) -> Response:
-        _, body = self._cabinet(request)
+        found = WithOrder(self._ledger, requests.order_id(request.json_body()))
+        _, body = self._cabinet(request, found)
         asked = requests.settle(body)
         if isinstance(asked, LostRequest):
-            result = self._claims.settle_lost(asked)
+            result = self._claims.settle_lost(asked, found.order)
         else:
-            result = self._claims.settle(asked)
+            result = self._claims.settle(asked, found.order)
         if isinstance(result, Refused):
             raise _refusal(result)
         log.info(
@@ -208,8 +227,19 @@ class Api:
         cabinet, body = self._cabinet(request)
         ended_at = requests.game_over(body) or timestamp(self._clock())
         if not self._cabinet_messages.game_over(cabinet.machine_id, ended_at):
-            raise HttpError(503, "the broker cannot be reached: send it again")
+            raise HttpError(503, "the cabinet cannot be told now: send it again")
         return json_response({"message": "Game over signal sent"})
+
+    def _presence(self, request: Request) -> Response:
+        if not self._presence_secret:
+            raise HttpError(404, "there is no such call: PRESENCE_SECRET is not set")
+        lost = requests.disconnect(request.json_body())
+        presence_signature.check(
+            lost, request.header("x-arcade-signature"), self._presence_secret, self._clock()
+        )
+        done = self._disconnects.handle(lost)
+        log.info("the broker lost %s (%s): %s", lost.client_id, lost.reason, done)
+        return json_response({"message": done})
 
     def _receipt(self, request: Request) -> Response:
         session_id = request.query.get("session_id", "")
@@ -219,13 +249,15 @@ class Api:
         page = receipt.page(self._ledger.order(session_id), session_id, visit)
         return html_response(page, receipt.content_security_policy())
 
-    def _cabinet(self, request: Request) -> tuple[Cabinet, object]:
+    def _cabinet(
+        self, request: Request, cabinets: Cabinets | None = None
+    ) -> tuple[Cabinet, object]:
         """The cabinet that calls, proven by its token, and the body that it sent."""
         body = request.json_body()
         machine_id = requests.machine_id(body)
         now_ms = to_ms(self._clock())
-        cabinet = authenticate(self._ledger, request.header("authorization"), machine_id, now_ms)
-        return cabinet, body
+        header = request.header("authorization")
+        return authenticate(cabinets or self._ledger, header, machine_id, now_ms), body
 
 
 def _refusal(refused: Refused) -> HttpError:

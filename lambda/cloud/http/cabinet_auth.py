@@ -3,10 +3,48 @@
 from __future__ import annotations
 
 import hmac
+from typing import Protocol
 
 from cloud.core.cabinets import MACHINE_ID, Cabinet
+from cloud.core.orders import Order
 from cloud.services import cabinet_tokens
-from cloud.stores.base import Ledger
+from cloud.stores.base import CabinetItems, Ledger
+
+
+class Cabinets(Protocol):
+    """Where the cabinets are: a ledger, or a question that asks for more at once."""
+
+    def cabinet(self, machine_id: str) -> Cabinet | None:
+        """One cabinet; consistent."""
+
+
+class WithOrder:
+    """Reads an order together with the cabinet; ``order`` is what was found."""
+
+    def __init__(self, ledger: Ledger, order_id: str) -> None:
+        self._ledger = ledger
+        self._order_id = order_id
+        self.order: Order | None = None
+
+    def cabinet(self, machine_id: str) -> Cabinet | None:
+        """One cabinet; consistent, as is the order."""
+        if not self._order_id:
+            return self._ledger.cabinet(machine_id)
+        cabinet, self.order = self._ledger.cabinet_and_order(machine_id, self._order_id)
+        return cabinet
+
+
+class WithItems:
+    """Reads all that is the cabinet's together with it; ``items`` is what was found."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.items = CabinetItems(None)
+
+    def cabinet(self, machine_id: str) -> Cabinet | None:
+        """One cabinet; consistent."""
+        self.items = self._ledger.cabinet_items(machine_id)
+        return self.items.cabinet
 
 
 class NotAllowed(Exception):
@@ -19,7 +57,7 @@ class NotAllowed(Exception):
         self.cause = cause
 
 
-def authenticate(ledger: Ledger, authorization: str, machine_id: str, now_ms: int) -> Cabinet:
+def authenticate(ledger: Cabinets, authorization: str, machine_id: str, now_ms: int) -> Cabinet:
     """The cabinet that ``authorization`` proves, if it is ``machine_id``.
 
     While its token is being rotated, the old one proves it as well.

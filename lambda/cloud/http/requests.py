@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from cloud.core.cabinets import MACHINE_ID, HeartbeatRequest, LinkRequest
+from cloud.core.cabinets import MACHINE_ID, Disconnect, HeartbeatRequest, LinkRequest
 from cloud.core.limits import (
     LONGEST_NAME,
     LONGEST_PROBLEM,
@@ -94,6 +94,13 @@ def machine_id(body: object) -> str:
     return found
 
 
+def order_id(body: object) -> str:
+    """The order that a body is about, read before anything else of it is believed; empty if it
+    names none."""
+    found = body.get("order_id") if isinstance(body, Mapping) else None
+    return found if isinstance(found, str) and NAME.fullmatch(found) else ""
+
+
 def heartbeat(body: object) -> HeartbeatRequest:
     """Reads the body of ``POST /status``."""
     reader = _Reader(body)
@@ -137,6 +144,20 @@ def game_over(body: object) -> str:
     ended_at = reader.name("timestamp", TIMESTAMP, default="")
     reader.done()
     return ended_at
+
+
+def disconnect(body: object) -> Disconnect:
+    """Reads the body of ``POST /presence``, whose signature is still to be checked. Clients that
+    are no cabinet's may be named as they like."""
+    reader = _Reader(body)
+    read = Disconnect(
+        username=reader.words("username", LONGEST_NAME),
+        client_id=reader.words("clientid", LONGEST_NAME),
+        reason=reader.words("reason", LONGEST_WORD),
+        at_ms=reader.whole("disconnected_at", 0, LATEST_SECOND * 1000),
+    )
+    reader.done()
+    return read
 
 
 def claim(body: object) -> ClaimRequest:

@@ -19,7 +19,12 @@ class CabinetMessages:
 
     def coin_pulse(self, order: Order, now: float) -> bool:
         """Hints to the cabinet that an order is open; returns whether the broker has the hint."""
-        return self._send(order.machine_id, "coinpulse", messages.coin_pulse(order, now))
+        return self._send(
+            order.machine_id,
+            "coinpulse",
+            messages.coin_pulse(order, now),
+            messages.coin_pulse_expiry_s(order, now),
+        )
 
     def game_over(self, machine_id: str, ended_at: str) -> bool:
         """Passes on that a game ended; returns whether the broker has it."""
@@ -28,11 +33,13 @@ class CabinetMessages:
     def payment(self, machine_id: str, status: str, now: float, payment_id: str = "") -> bool:
         """Says what a player's payment is doing."""
         payload = messages.payment(machine_id, status, now, payment_id)
-        return self._send(machine_id, "payment", payload)
+        return self._send(machine_id, "payment", payload, messages.PAYMENT_NEWS_S)
 
-    def _send(self, machine_id: str, kind: str, payload: bytes) -> bool:
+    def _send(
+        self, machine_id: str, kind: str, payload: bytes, expiry_s: int | None = None
+    ) -> bool:
         try:
-            self._publisher.publish(messages.topic(machine_id, kind), payload)
+            self._publisher.publish(messages.topic(machine_id, kind), payload, expiry_s)
         except PublishFailed as error:
             log.warning("no %s for %s: %s", kind, machine_id, error)
             return False

@@ -18,6 +18,7 @@ from cloud.core.orders import (
 )
 from cloud.services.clock import Clock
 from cloud.services.forgiveness import ForgivenPulses
+from cloud.services.lost_orders import LostOrders
 from cloud.services.settlement import Settlement
 from cloud.stores.base import Ledger
 
@@ -57,18 +58,20 @@ class Claims:
         ledger: Ledger,
         settlement: Settlement,
         forgiven: ForgivenPulses,
+        lost_orders: LostOrders,
         schedule: Schedule,
         clock: Clock,
     ) -> None:
         self._ledger = ledger
         self._settlement = settlement
         self._forgiven = forgiven
+        self._lost_orders = lost_orders
         self._schedule = schedule
         self._clock = clock
 
-    def claim(self, request: ClaimRequest) -> Granted | Refused:
-        """Gives the order to its cabinet, once."""
-        order = self._order_of(request.machine_id, request.order_id)
+    def claim(self, request: ClaimRequest, found: Order | None) -> Granted | Refused:
+        """Gives the order to its cabinet, once; ``found`` is what the ledger has of it now."""
+        order = _own(found, request.machine_id, request.order_id)
         # Two tries: whoever loses the race sees the winner's write and is answered by it.
         for _ in range(2):
             stamp = self._clock.stamp()
@@ -88,13 +91,14 @@ class Claims:
             order = self._order_of(request.machine_id, request.order_id)
         raise Changing(f"order {order.order_id} is changing: ask again")
 
-    def settle(self, request: SettleRequest) -> Order | Refused:
-        """Stores what the cabinet made of its order, then charges that.
+    def settle(self, request: SettleRequest, found: Order | None) -> Order | Refused:
+        """Stores what the cabinet made of its order, then charges that; ``found`` is what the
+        ledger has of the order now.
 
         Once this returns an order, the report is stored and the cabinet is free of it, also if
         Stripe could not be asked yet (the order is SETTLING then).
         """
-        order = self._order_of(request.machine_id, request.order_id)
+        order = self._order_to_settle(request, found)
         for _ in range(2):
             settling = orders.settle(order, request, self._clock.stamp())
             if isinstance(settling, Refused):
@@ -133,13 +137,13 @@ class Claims:
                 "kiosk stopped, nobody knows, and are not charged",
             )
 
-    def settle_lost(self, request: LostRequest) -> Order | Refused:
+    def settle_lost(self, request: LostRequest, found: Order | None) -> Order | Refused:
         """Settles an order with nothing whose cabinet has no record of it any more.
 
         Whoever has the cabinet's token can say this, so it is always an incident. It costs no
         player anything.
         """
-        order = self._order_of(request.machine_id, request.order_id)
+        order = _own(found, request.machine_id, request.order_id)
         for _ in range(2):
             settling = orders.settle_lost(order, self._clock.stamp())
             if isinstance(settling, Refused):
@@ -186,12 +190,25 @@ class Claims:
             )
         )
 
+    def _order_to_settle(self, request: SettleRequest, found: Order | None) -> Order:
+        try:
+            return _own(found, request.machine_id, request.order_id)
+        except UnknownOrder:
+            order = self._lost_orders.recover(request)
+            if order is None:
+                raise
+            return order
+
     def _order_of(self, machine_id: str, order_id: str) -> Order:
-        order = self._ledger.order(order_id)
-        if order is None or order.machine_id != machine_id:
-            # Another cabinet's order is no news for this one.
-            raise UnknownOrder(f"{machine_id} has no order {order_id}")
-        return order
+        return _own(self._ledger.order(order_id), machine_id, order_id)
+
+
+def _own(order: Order | None, machine_id: str, order_id: str) -> Order:
+    """The order, if it is the cabinet's."""
+    if order is None or order.machine_id != machine_id:
+        # Another cabinet's order is no news for this one.
+        raise UnknownOrder(f"{machine_id} has no order {order_id}")
+    return order
 
 
 def _told(request: SettleRequest) -> str:

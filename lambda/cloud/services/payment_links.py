@@ -80,17 +80,20 @@ class PaymentLinks:
             log.warning("an old link of %s stays on: %s", cabinet.machine_id, error)
         return link
 
-    def current(self, cabinet: Cabinet) -> PaymentLink | None:
-        """The link that the ledger holds for the price list of now, without asking Stripe."""
-        cabinet = self._with_prices_of_now(cabinet)
-        return self._current(cabinet, self._links_of(cabinet.machine_id))
+    def current(self, cabinet: Cabinet, links: Sequence[PaymentLink]) -> PaymentLink | None:
+        """Which of the cabinet's links is for the price list of now, without asking Stripe."""
+        made_with = self._made_with(self._with_prices_of_now(cabinet))
+        return next(
+            (link for link in links if link.made_with == made_with and not link.withdrawn), None
+        )
 
-    def follow(self, cabinet: Cabinet, healthy: bool) -> PaymentLink | None:
+    def follow(
+        self, cabinet: Cabinet, links: Sequence[PaymentLink], healthy: bool
+    ) -> PaymentLink | None:
         """Switches the link on or off as a heartbeat has it, and looks now and then whether Stripe
         still has it on; returns the link, or ``None`` if a new one has to be made."""
         cabinet = self._with_prices_of_now(cabinet)
-        links = self._links_of(cabinet.machine_id)
-        link = self._current(cabinet, links)
+        link = self.current(cabinet, links)
         if link is None:
             return None
         try:
@@ -229,12 +232,6 @@ class PaymentLinks:
     def _retire(self, cabinet: Cabinet, links: Sequence[PaymentLink]) -> bool:
         made_with = self._made_with(cabinet)
         return self._switch_off([link for link in links if link.made_with != made_with])
-
-    def _current(self, cabinet: Cabinet, links: Sequence[PaymentLink]) -> PaymentLink | None:
-        made_with = self._made_with(cabinet)
-        return next(
-            (link for link in links if link.made_with == made_with and not link.withdrawn), None
-        )
 
     def _usable(
         self, cabinet: Cabinet, quantity: int, links: Sequence[PaymentLink]

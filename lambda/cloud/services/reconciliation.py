@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cloud.adapters.stripe_gateway import Gateway, StripeRefused
 from cloud.core import money, orders, reconciliation
+from cloud.core.cabinets import Incident
 from cloud.core.orders import FINISHED, Order, Refused
 from cloud.core.payments import Completed, Money, Undelivered, money_of
 from cloud.core.reconciliation import Finding, Repair
@@ -99,6 +100,8 @@ class Reconciliation:
             subject = {"id": lost.session_id, "payment_link": lost.link_id}
             kind = "checkout.session.completed"
             return self._stripe_events.handle(StripeEvent("reconcile", kind, lost.created, subject))
+        if finding.repair is Repair.TELL:
+            return self._tell(finding)
         if order is None:
             return ""
         match finding.repair:
@@ -140,22 +143,56 @@ class Reconciliation:
             )
         return [tallies[key] for key in sorted(tallies)]
 
+    def _is_news(self, session: Completed, told: Collection[str]) -> bool:
+        """Whether a payment of an unknown link names a cabinet of ours, and was not told yet."""
+        known = self._ledger.cabinet(session.machine_id)
+        return known is not None and _unknown(session.session_id) not in told
+
+    def _tell(self, finding: Finding) -> str:
+        stamp = self._clock.stamp()
+        self._ledger.insert(
+            Incident(
+                _unknown(finding.order_id),
+                stamp.at_ms,
+                finding.reason,
+                stamp.write_id,
+                machine_id=finding.machine_id,
+                order_id=finding.order_id,
+                amount=finding.amount,
+                currency=finding.currency,
+                todo="if no other installation uses the account, give back in Stripe's dashboard "
+                "what the machine did not give",
+            )
+        )
+        return "it is in `problems`"
+
     def _never_stored(self, since: float, until: float) -> list[Finding]:
         findings = []
+        told = {incident.incident_id for incident in self._ledger.lagging_incidents(to_ms(since))}
         for session in self._stripe.completed(since, until):
             link = self._ledger.link(session.link_id)
-            if link is None or self._ledger.order(session.session_id):
+            if self._ledger.order(session.session_id):
+                continue
+            if link is None and not (session.machine_id and self._is_news(session, told)):
                 continue
             payment = self._stripe.payment(session.session_id)
             found = money_of(payment)
             if found is Money.NOT_THERE:
                 continue  # given back already, or never there
+            if link is None:
+                findings.append(reconciliation.of_unknown_link(payment, session.machine_id))
+                continue
             self._lost[session.session_id] = session
             intent = None if found is Money.HELD else self._stripe.intent(payment.intent_id)
             finding = reconciliation.not_stored(payment, intent, link.machine_id)
             if finding:
                 findings.append(finding)
         return findings
+
+
+def _unknown(session_id: str) -> str:
+    """The incident of a payment whose link is not in the ledger; also of its event."""
+    return f"{session_id}:paid"
 
 
 def _worth_forgiven(order: Order) -> int:

@@ -57,11 +57,14 @@ class Settlement:
             return self._rebuild(order, found.intent)
         arrow = orders.settled if order.state is OrderState.SETTLING else orders.released
         done = arrow(order, charged, self._clock.stamp())
-        if isinstance(done, Refused) or not self._ledger.replace(order, done):
-            # Another finisher was faster; its write is the order's.
+        if isinstance(done, Refused):
             return self._ledger.order(order.order_id) or order
         if charged != due:
+            # Before the order is finished: nobody looks at it again afterwards.
             self._report(done, due)
+        if not self._ledger.replace(order, done):
+            # Another finisher was faster; its write is the order's.
+            return self._ledger.order(order.order_id) or order
         return done
 
     def correct(self, order: Order) -> int:
@@ -170,9 +173,11 @@ class Settlement:
     def _rebuild(self, order: Order, intent: Intent) -> Order:
         """Stores what a settle left that this ledger has lost; no money moves."""
         rebuilt = orders.rebuild(order, intent, self._clock.stamp())
-        if isinstance(rebuilt, Refused) or not self._ledger.replace(order, rebuilt):
+        if isinstance(rebuilt, Refused):
             return self._ledger.order(order.order_id) or order
         report_rebuilt(self._ledger, rebuilt, self._clock.stamp())
+        if not self._ledger.replace(order, rebuilt):
+            return self._ledger.order(order.order_id) or order
         return rebuilt
 
     def _report(self, order: Order, due: int) -> None:
@@ -211,7 +216,8 @@ class Settlement:
 
 
 def report_rebuilt(ledger: Ledger, order: Order, stamp: Stamp) -> None:
-    """Tells the operator of an order that is known from Stripe's books alone."""
+    """Tells the operator of an order that is known from Stripe's books alone; before it is stored,
+    as nobody looks at it again afterwards."""
     charged = money.text(order.charged, order.currency)
     given = (
         f"{order.pulsed} of {order.pulses} pulses"

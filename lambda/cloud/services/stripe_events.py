@@ -164,9 +164,11 @@ class StripeEvents:
 
     def _rebuild(self, order: Order) -> str:
         rebuilt = orders.rebuild(order, self._stripe.intent(order.intent_id), self._clock.stamp())
-        if isinstance(rebuilt, Refused) or not self._ledger.insert(rebuilt):
+        if isinstance(rebuilt, Refused):
             return "the order is stored already"
         report_rebuilt(self._ledger, rebuilt, self._clock.stamp())
+        if not self._ledger.insert(rebuilt):
+            return "the order is stored already"
         charged = money.text(rebuilt.charged, rebuilt.currency)
         return f"the order is stored as settled, {charged} charged"
 

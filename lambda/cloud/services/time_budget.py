@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from cloud.adapters.publisher import Publisher, PublishFailed
+from cloud.adapters.publisher import NobodyListens, Publisher, PublishFailed
 from cloud.adapters.stripe_gateway import Gateway, StripeUnavailable
 from cloud.services.clock import Clock
 
@@ -54,7 +54,8 @@ def bounded(stripe: Gateway, budget: TimeBudget) -> Gateway:
 
 class BoundedPublisher:
     """Publishes while there is time, and until the first message of a round that the broker does
-    not take: each costs seconds, and what fails for one fails for all.
+    not take: each costs seconds, and what fails for one fails for all. A cabinet that is away
+    fails for itself alone.
     """
 
     def __init__(self, publisher: Publisher, budget: TimeBudget) -> None:
@@ -62,11 +63,13 @@ class BoundedPublisher:
         self._budget = budget
         self._failed_in = 0
 
-    def publish(self, topic: str, payload: bytes) -> None:
+    def publish(self, topic: str, payload: bytes, expiry_s: int | None = None) -> None:
         if self._budget.over() or self._failed_in == self._budget.begun:
             raise PublishFailed("the broker is not tried again in this sweep")
         try:
-            self._publisher.publish(topic, payload)
+            self._publisher.publish(topic, payload, expiry_s)
+        except NobodyListens:
+            raise
         except PublishFailed:
             self._failed_in = self._budget.begun
             raise

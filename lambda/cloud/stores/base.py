@@ -8,12 +8,13 @@ need two writes to be one.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
 from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
 from cloud.core.forgiveness import Forgiveness
-from cloud.core.orders import Order
+from cloud.core.orders import UNFINISHED, Order
 
 Item = Order | Cabinet | PaymentLink | Presence | Incident | Forgiveness
 Replaceable = Order | Cabinet | PaymentLink | Presence | Forgiveness
@@ -45,6 +46,17 @@ class WriteResult(Enum):
 
     def __bool__(self) -> bool:
         return self is not WriteResult.LOST
+
+
+@dataclass(frozen=True)
+class CabinetItems:
+    """A cabinet with its links, the newest first, and its orders that are neither settled nor
+    released, oldest payment first. Which there are is from an index that may be behind; each one is
+    as it is now."""
+
+    cabinet: Cabinet | None
+    links: tuple[PaymentLink, ...] = ()
+    orders: tuple[Order, ...] = ()
 
 
 class Ledger(Protocol):
@@ -80,6 +92,14 @@ class Ledger(Protocol):
 
     def cabinet(self, machine_id: str) -> Cabinet | None:
         """One cabinet; consistent."""
+
+    def cabinet_and_order(
+        self, machine_id: str, order_id: str
+    ) -> tuple[Cabinet | None, Order | None]:
+        """One cabinet and one order, in one question; each is consistent."""
+
+    def cabinet_items(self, machine_id: str) -> CabinetItems:
+        """A cabinet with its links and unfinished orders, in few questions."""
 
     def presence(self, machine_id: str) -> Presence | None:
         """A cabinet's last heartbeat; consistent."""
@@ -117,3 +137,14 @@ class Ledger(Protocol):
 
     def close(self) -> None:
         """Ends the store's use."""
+
+
+def cabinet_items_of(ledger: Ledger, machine_id: str) -> CabinetItems:
+    """A cabinet's :class:`CabinetItems`, item by item, for stores that answer at once."""
+    links = (ledger.link(link_id) for link_id in ledger.lagging_link_ids(machine_id))
+    orders = (ledger.order(order_id) for order_id in ledger.lagging_unfinished_ids(machine_id))
+    return CabinetItems(
+        ledger.cabinet(machine_id),
+        tuple(link for link in links if link),
+        tuple(order for order in orders if order and order.state in UNFINISHED),
+    )

@@ -19,7 +19,15 @@ from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
 from cloud.core.forgiveness import DAY_MS, Forgiveness
 from cloud.core.orders import FINISHED, UNFINISHED, Order, OrderState
 from cloud.stores import records
-from cloud.stores.base import DamagedRecord, Item, LedgerUnavailable, Replaceable, WriteResult
+from cloud.stores.base import (
+    CabinetItems,
+    DamagedRecord,
+    Item,
+    LedgerUnavailable,
+    Replaceable,
+    WriteResult,
+    cabinet_items_of,
+)
 
 SCHEMA_VERSION = 2
 PAGE = 200  # rows that a list reads at a time
@@ -167,6 +175,14 @@ class SqliteLedger:
 
     def cabinet(self, machine_id: str) -> Cabinet | None:
         return self._item(Cabinet, machine_id)
+
+    def cabinet_and_order(
+        self, machine_id: str, order_id: str
+    ) -> tuple[Cabinet | None, Order | None]:
+        return self.cabinet(machine_id), self.order(order_id)
+
+    def cabinet_items(self, machine_id: str) -> CabinetItems:
+        return cabinet_items_of(self, machine_id)
 
     def presence(self, machine_id: str) -> Presence | None:
         return self._item(Presence, machine_id)

@@ -7,7 +7,6 @@ import queue
 import select
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +19,8 @@ from cloud.adapters.publisher import PublishFailed
 from sandbox import ports
 from sandbox.broker import Account, EmbeddedBroker
 from tests.plugins.mosquitto import Certificates, Mosquitto
+
+WAIT_S = 10.0
 
 
 @pytest.fixture
@@ -87,7 +88,8 @@ def test_closing_without_having_published_is_fine() -> None:
 
 class Line:
     """A TCP proxy to a broker. Connections that were made before :meth:`cut` stay open and carry
-    nothing any more, like those of a machine that was frozen; ``delay`` holds each answer back."""
+    nothing any more, like those of a machine that was frozen. With ``holding`` each answer waits
+    for :meth:`release`. ``sent`` has what clients send."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -95,9 +97,13 @@ class Line:
         self._number = 0
         self.connections = 0
         self.silent = False
-        self.delay = 0.0
+        self.holding = False
+        self.sent: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._held: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._released: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
+        self.port: int = self._listener.getsockname()[1]
+        self.url = f"mqtt://cloud:pass%3Aword%2F1@127.0.0.1:{self.port}"
         self._stopping = threading.Event()
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
@@ -105,6 +111,16 @@ class Line:
     def cut(self) -> None:
         """What is connected now is dead from now on; new connections work."""
         self._dead = set(range(self._number + 1))
+
+    def wait_for(self, payload: bytes) -> None:
+        """Returns once a client has sent ``payload``."""
+        sent = b""
+        while payload not in sent:
+            sent += self.sent.get(timeout=WAIT_S)
+
+    def release(self) -> None:
+        """Passes on the next answer that is held: a CONNACK or a PUBACK, four bytes each."""
+        self._released.put(self._held.get(timeout=WAIT_S))
 
     def close(self) -> None:
         self._stopping.set()
@@ -133,11 +149,17 @@ class Line:
                         data = one.recv(65536)
                         if not data:
                             return
+                        if one is client:
+                            self.sent.put(data)
                         if number in self._dead or self.silent:
                             continue
-                        if one is broker and self._stopping.wait(self.delay):
-                            return
-                        other.sendall(data)
+                        if one is broker and self.holding:
+                            for start in range(0, len(data), 4):
+                                self._held.put(data[start : start + 4])
+                        else:
+                            other.sendall(data)
+                while not self._released.empty():
+                    client.sendall(self._released.get())
 
 
 @pytest.fixture
@@ -147,87 +169,158 @@ def line(broker: EmbeddedBroker) -> Iterator[Line]:
     made.close()
 
 
-def through(line: Line, timeout: float, now: list[float]) -> MqttPublisher:
-    url = f"mqtt://cloud:pass%3Aword%2F1@127.0.0.1:{line.port}"
-    return MqttPublisher(url, timeout, lambda: now[0])
+class Clock:
+    """The time that the publisher sees: it stands still, but for what a test adds and for sleeps.
+
+    The publisher's waits for the broker are real, but they only end when this clock says so.
+    """
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.slept: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def time(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
 
 
-def seconds_of(publisher: MqttPublisher) -> float:
-    begun = time.monotonic()
-    with contextlib.suppress(PublishFailed):
-        publisher.publish("a", b"x")
-    return time.monotonic() - begun
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr("cloud.adapters.mqtt_publisher.time", made)
+    return made
 
 
-def test_after_a_minute_frozen_a_message_needs_no_more_than_a_new_connection(line: Line) -> None:
-    now = [1000.0]
-    publisher = through(line, 4.0, now)
+Through = Callable[[float], MqttPublisher]
+
+
+@pytest.fixture
+def through(line: Line, clock: Clock) -> Iterator[Through]:
+    """Makes publishers with a timeout, by way of ``line``."""
+    made: list[MqttPublisher] = []
+
+    def make(timeout: float) -> MqttPublisher:
+        made.append(MqttPublisher(line.url, timeout, clock.time))
+        return made[-1]
+
+    yield make
+    for publisher in made:
+        publisher.close()
+
+
+class Publishing:
+    """A publish under way, in a thread of its own."""
+
+    def __init__(self, publisher: MqttPublisher, payload: bytes) -> None:
+        self._publisher = publisher
+        self._payload = payload
+        self._result: queue.SimpleQueue[str] = queue.SimpleQueue()
+        threading.Thread(target=self._publish, daemon=True).start()
+
+    def result(self) -> str:
+        """Why it failed, or nothing."""
+        return self._result.get(timeout=WAIT_S)
+
+    def _publish(self) -> None:
+        try:
+            self._publisher.publish("a", self._payload)
+        except PublishFailed as failure:
+            self._result.put(str(failure))
+        else:
+            self._result.put("")
+
+
+def test_after_a_minute_frozen_a_message_needs_no_more_than_a_new_connection(
+    line: Line, through: Through, clock: Clock
+) -> None:
+    publisher = through(4.0)
     publisher.publish("a", b"1")
     publisher.publish("a", b"2")
     assert line.connections == 1
     line.cut()
-    now[0] += 60
+    clock.now += 60
     publisher.publish("a", b"3")
+    assert line.connections == 2
+    assert clock.now == 1060.0
+
+
+def test_a_connection_that_died_unheard_is_replaced_within_the_timeout(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # On the real clock, and far apart: 0.2 s of silence, and 40 s for all of it.
+    monkeypatch.setattr("cloud.adapters.mqtt_publisher.PATIENCE", 0.005)
+    publisher = MqttPublisher(line.url, 40.0)
+    publisher.publish("a", b"1")
+    line.cut()
+    publishing = Publishing(publisher, b"second")
+    assert publishing.result() == ""
     assert line.connections == 2
     publisher.close()
 
 
-def test_a_connection_that_died_unheard_is_replaced_within_the_timeout(line: Line) -> None:
-    now = [1000.0]
-    publisher = through(line, 2.0, now)
-    publisher.publish("a", b"1")
-    line.cut()
-    begun = time.monotonic()
-    publisher.publish("a", b"2")
-    assert 0.4 < time.monotonic() - begun < 1.2
-    publisher.close()
-
-
-def test_a_slow_broker_is_waited_for_and_not_called_dead(line: Line) -> None:
+def test_a_slow_broker_is_waited_for_and_not_called_dead(
+    line: Line, through: Through, clock: Clock
+) -> None:
     """Others are heard in between, so the connection lives."""
-    publisher = through(line, 2.0, [1000.0])
+    publisher = through(0.4)
     publisher.publish("a", b"1")
-    line.delay = 0.35
-    threads = [threading.Thread(target=publisher.publish, args=("a", b"2")) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    line.holding = True
+    under_way = []
+    for payload in (b"second", b"third", b"fourth"):
+        under_way.append(Publishing(publisher, payload))
+        line.wait_for(payload)
+    for publishing in under_way:
+        clock.now += 0.09  # each time a little less than a quarter of it
+        line.release()
+        assert publishing.result() == ""
     assert line.connections == 1
-    publisher.close()
 
 
-def test_the_timeout_bounds_connecting_and_confirmation_together(line: Line) -> None:
-    publisher = through(line, 0.6, [1000.0])
-    line.delay = 0.5  # the CONNACK comes late, and then nothing comes in time
-    assert seconds_of(publisher) < 0.9
-    publisher.close()
+def test_the_timeout_bounds_connecting_and_confirmation_together(
+    line: Line, through: Through, clock: Clock
+) -> None:
+    publisher = through(0.4)
+    line.holding = True
+    publishing = Publishing(publisher, b"first")
+    line.wait_for(b"MQTT")
+    clock.now += 0.3
+    line.release()
+    line.wait_for(b"first")
+    clock.now += 0.11
+    assert "did not confirm the message" in publishing.result()
 
 
-def test_with_a_silent_broker_a_publish_ends_in_its_time_however_often(line: Line) -> None:
-    now = [1000.0]
-    publisher = through(line, 0.4, now)
+def test_with_a_silent_broker_a_publish_ends_in_its_time_however_often(
+    line: Line, through: Through, clock: Clock
+) -> None:
+    publisher = through(0.4)
     publisher.publish("a", b"1")
     line.silent = True
     for _ in range(3):
-        assert seconds_of(publisher) < 0.7
-        now[0] += 60
+        clock.now += 60
+        publishing = Publishing(publisher, b"unheard")
+        line.wait_for(b"MQTT")  # it connects anew
+        clock.now += 0.41
+        assert "cannot be reached" in publishing.result()
     line.silent = False
     publisher.publish("a", b"2")
-    begun = time.monotonic()
-    publisher.close()
-    assert time.monotonic() - begun < 2
 
 
 def test_a_broker_that_comes_back_is_used_at_once(
-    broker: EmbeddedBroker, publisher: MqttPublisher
+    broker: EmbeddedBroker, publisher: MqttPublisher, clock: Clock
 ) -> None:
     publisher.publish("a", b"1")
     broker.stop()
     broker.start()
-    begun = time.monotonic()
-    publisher.publish("a", b"2")
-    assert time.monotonic() - begun < 0.6
+    assert Publishing(publisher, b"2").result() == ""
+    assert clock.slept == []
+    assert clock.now == 1000.0
 
 
 # With TLS, which the embedded broker has not

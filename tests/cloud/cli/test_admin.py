@@ -446,6 +446,23 @@ def test_problems_begin_with_the_most_money_and_say_what_to_do(
     assert "60.90 USD" in capsys.readouterr().out
 
 
+def test_a_cabinet_that_has_gone_silent_is_a_problem(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger = ledger_of(data)
+    now_ms = int(time.time() * 1000)
+    for machine_id, minutes in (("cab001", 61), ("cab009", 1)):
+        run(data, "add", machine_id, "--after-power-cut", "charge")
+        seen_at_ms = now_ms - minutes * 60_000
+        assert ledger.see(Presence(machine_id, seen_at_ms, True, machine_id, state="ready"))
+    ledger.close()
+    capsys.readouterr()
+    assert run(data, "problems") == 0
+    told = capsys.readouterr().out
+    assert "now  cab001  it was last heard of 61 minutes ago" in told
+    assert "cab009" not in told
+
+
 def test_problems_fit_a_morning(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ledger = ledger_of(data)
     for number in range(500):
@@ -473,3 +490,39 @@ def test_a_time_that_is_none_is_one_sentence(
 def test_days_that_are_none_are_refused(data: Path, days: str) -> None:
     with pytest.raises(SystemExit):
         run(data, "orders", "--days", days)
+
+
+def test_a_ledger_is_backed_up_and_restored_into_another(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(data, "add", "cab001", *FORGIVE)
+    file = tmp_path / "ledger.jsonl"
+    assert run(data, "backup", str(file)) == 0
+    assert f"{file}: 1 items" in capsys.readouterr().out
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert run(data, "backup", str(file)) == 1
+    assert "is there already" in capsys.readouterr().err
+    other = GOOD | {"LEDGER": f"sqlite:///{tmp_path}/other.db"}
+    for name, value in other.items():
+        monkeypatch.setenv(name, value)
+    assert admin.main(["restore", str(file)]) == 0
+    assert "restored and compared" in capsys.readouterr().out
+    assert admin.main(["add", "cab002", *FORGIVE]) == 0
+    assert admin.main(["restore", str(file)]) == 1
+    assert "is not empty" in capsys.readouterr().err
+
+
+def test_a_backup_that_cannot_be_used_is_told_in_a_sentence(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "ledger.jsonl"
+    assert run(data, "restore", str(file)) == 1
+    assert "cannot be read" in capsys.readouterr().err
+    file.write_bytes(b"\xff\xfe")
+    assert run(data, "restore", str(file)) == 1
+    assert "cannot be read" in capsys.readouterr().err
+    file.write_text("{}\n")
+    assert run(data, "restore", str(file)) == 1
+    assert "line 1 of the backup is damaged" in capsys.readouterr().err
+    assert run(data, "backup", str(tmp_path / "no" / "ledger.jsonl")) == 1
+    assert "cannot be written" in capsys.readouterr().err

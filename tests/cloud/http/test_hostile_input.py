@@ -12,7 +12,7 @@ import pytest
 from tests.fakes.arcade import Arcade
 
 CABINET_CALLS = ["/status", "/create-payment-link", "/claim", "/settle", "/gameover"]
-CALLS = [*CABINET_CALLS, "/addCredit", "/receipt"]
+CALLS = [*CABINET_CALLS, "/addCredit", "/presence", "/receipt"]
 
 TEXTS = [
     "", "é", "\ud800", "\udfff\ud800", "\x00", "\x1b[2J\x1b[1;31m", "a\nb", "\u202egnp.exe", "🎮",
@@ -23,7 +23,8 @@ VALUES: list[object] = [
     [], {}, [None], [["x"] * 30], {"a": {"a": {}}}, {"\ud800": "\ud800"},
 ]  # fmt: skip
 FIELDS = ["machine_id", "order_id", "claim_id", "pulsed", "pulses", "state", "version", "healthy",
-          "problems", "price_id", "quantity"]  # fmt: skip
+          "problems", "price_id", "quantity", "username", "clientid", "reason",
+          "disconnected_at"]  # fmt: skip
 
 
 def tree(rng: random.Random, depth: int = 3) -> object:
@@ -75,6 +76,7 @@ def test_no_body_is_a_defect(arcade: Arcade, path: str, caplog: pytest.LogCaptur
     for body in bodies():
         for text in TEXTS:
             headers = {"authorization": f"Bearer {text}", "stripe-signature": text}
+            headers["x-arcade-signature"] = text
             assert_answer(arcade, event(route, body, headers, {"session_id": text}), caplog)
 
 

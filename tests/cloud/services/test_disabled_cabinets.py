@@ -57,7 +57,8 @@ def test_a_heartbeat_that_was_faster_is_corrected_by_the_next_one(arcade: Arcade
     arcade.link()
     before = arcade.cabinet()
     arcade.type("disable", "cab001")
-    arcade.cloud.links.follow(before, healthy=True)  # it had read the cabinet before
+    # A heartbeat that had read the cabinet before.
+    arcade.cloud.links.follow(before, arcade.links(), healthy=True)
     assert on(arcade) == [True]
     beat(arcade)
     assert on(arcade) == [False]

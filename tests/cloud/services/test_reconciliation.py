@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -12,9 +13,11 @@ import pytest
 
 from cloud import admin
 from cloud.adapters.stripe_gateway import StripeRefused
+from cloud.core.cabinets import Incident
 from cloud.core.orders import OrderState
 from cloud.core.payments import Intent, Undelivered
 from cloud.core.reconciliation import Finding, Repair
+from cloud.stores.base import Item, LedgerUnavailable, WriteResult
 from cloud.stores.sqlite import SqliteLedger
 from tests.fakes.arcade import SETTINGS, Arcade
 from tests.fakes.stripe import lost as losing
@@ -72,11 +75,31 @@ def test_a_payment_of_now_may_still_be_on_its_way(arcade: Arcade) -> None:
     assert compared(arcade) == []
 
 
-def test_a_payment_of_another_installation_is_none_of_ours(arcade: Arcade) -> None:
+def of_another_link(arcade: Arcade, machine_id: str) -> str:
+    """A payment for a cabinet over a link that the ledger does not have."""
     session_id = paid_and_never_told(arcade)
     payment = arcade.stripe.payments[session_id]
-    arcade.stripe.payments[session_id] = replace(payment, link_id="plink_of_others")
+    other = replace(payment, link_id="plink_of_others", machine_id=machine_id)
+    arcade.stripe.payments[session_id] = other
+    return session_id
+
+
+def test_a_payment_of_another_installation_is_none_of_ours(arcade: Arcade) -> None:
+    of_another_link(arcade, "cab-of-others")
+    of_another_link(arcade, "")
     assert compared(arcade) == []
+
+
+def test_a_payment_for_our_cabinet_over_a_link_that_was_lost_is_told_once(arcade: Arcade) -> None:
+    """It may be another installation's, so no money moves; but nobody else would ever tell."""
+    session_id = of_another_link(arcade, "cab001")
+    (finding,) = compared(arcade)
+    assert (finding.order_id, finding.amount, finding.repair) == (session_id, 200, Repair.TELL)
+    assert repaired(arcade) == ["it is in `problems`"]
+    (incident,) = arcade.incidents()
+    assert (incident.order_id, incident.machine_id) == (session_id, "cab001")
+    assert arcade.ledger.order(session_id) is None
+    assert arcade.stripe.holds(session_id)
 
 
 def test_a_refund_made_in_the_dashboard_is_recorded_and_counted(arcade: Arcade) -> None:
@@ -305,6 +328,42 @@ def test_an_event_that_comes_again_to_a_restored_ledger_refunds_nothing(
     arcade.cloud.sweep()
     assert arcade.stripe.charged(order_id) == 200
     assert compared(arcade) == []
+
+
+@pytest.mark.parametrize("still_open", [True, False])
+def test_a_rebuilt_order_is_told_though_the_ledger_fails_right_then(
+    arcade: Arcade,
+    restore: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+    still_open: bool,
+) -> None:
+    order_id = arcade.pay(3)
+    before = arcade.order(order_id)
+    arcade.claim(order_id)
+    arcade.settle(order_id, 2, 3)
+    restore()
+    if still_open:
+        arcade.ledger.insert(before)
+    arcade.now += LATER
+    insert = arcade.ledger.insert
+
+    def fails(item: Item) -> WriteResult:
+        if isinstance(item, Incident):
+            raise LedgerUnavailable("throttled")
+        return insert(item)
+
+    def work() -> None:
+        arcade.cloud.sweep()
+        for finding in compared(arcade):
+            arcade.cloud.reconciliation.repair(finding)
+
+    with monkeypatch.context() as failing:
+        failing.setattr(arcade.ledger, "insert", fails)
+        with contextlib.suppress(LedgerUnavailable):
+            work()
+    work()
+    assert arcade.order(order_id).rebuilt
+    assert [i.order_id for i in arcade.incidents()] == [order_id]
 
 
 @pytest.mark.parametrize("held", [True, False])

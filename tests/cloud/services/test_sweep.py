@@ -9,9 +9,10 @@ import pytest
 
 from cloud.adapters.stripe_gateway import StripeRefused
 from cloud.core import cabinets
-from cloud.core.cabinets import Presence
+from cloud.core.cabinets import Incident, Presence
 from cloud.core.orders import OrderState
 from cloud.services.sweep import Swept
+from cloud.stores.base import Item, LedgerUnavailable, WriteResult
 from cloud.stores.sqlite import SqliteLedger
 from tests.cloud.stores.test_stores import ORDER
 from tests.fakes.arcade import Arcade
@@ -293,6 +294,28 @@ def test_a_hold_cancelled_in_the_dashboard_charges_nothing_and_is_reported(
     assert settle_after(arcade, "canceled", 0, pulsed=6) == (0, 0)
     assert "outside of the kiosk" in arcade.incidents()[0].text
     assert arcade.orders()[0].given_away == 6
+
+
+def test_what_was_changed_in_the_dashboard_is_told_though_the_ledger_fails_right_then(
+    arcade: Arcade, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An order that is finished is not looked at again, so its incident comes before that."""
+    order_id = arcade.pay(quantity=2)
+    arcade.claim(order_id)
+    arcade.stripe.accounts[arcade.order(order_id).intent_id].status = "canceled"
+    insert = arcade.ledger.insert
+
+    def fails(item: Item) -> WriteResult:
+        if isinstance(item, Incident):
+            raise LedgerUnavailable("throttled")
+        return insert(item)
+
+    with monkeypatch.context() as failing:
+        failing.setattr(arcade.ledger, "insert", fails)
+        assert arcade.settle(order_id, 2, 2)[0] == 503
+    assert arcade.settle(order_id, 2, 2)[0] == 200
+    assert arcade.order(order_id).state is OrderState.SETTLED
+    assert [i.order_id for i in arcade.incidents()] == [order_id]
 
 
 def test_less_than_stripe_can_charge_is_given_away(arcade: Arcade) -> None:

@@ -210,7 +210,7 @@ def test_a_broker_that_hangs_costs_a_sweep_one_message(
     opened = [arcade.pay() for _ in range(20)]
     tried: list[str] = []
 
-    def publish(topic: str, _payload: bytes) -> None:
+    def publish(topic: str, _payload: bytes, _expiry_s: int | None = None) -> None:
         tried.append(topic)
         arcade.now += 4
         raise PublishFailed("the broker does not answer")

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from cloud.core.orders import OrderState
-from cloud.services.heartbeats import Heartbeats
 from cloud.services.sweep import Swept
 from cloud.stores.base import Ledger
 from tests.cloud.stores.conftest import Open
@@ -92,8 +91,8 @@ def test_finished_orders_that_the_index_still_lists_are_left_out(
     lagging.catch_up()
     arcade.claim(settled)
     arcade.settle(settled, 1, 1)
-    heartbeats = Heartbeats(lagging, arcade.cloud.links, 600_000, arcade.cloud.clock)
-    assert [order.order_id for order in heartbeats.unfinished_orders("cab001")] == [opened]
+    found = lagging.cabinet_items("cab001")
+    assert [order.order_id for order in found.orders] == [opened]
 
 
 def test_a_link_that_was_just_switched_on_is_left_on_though_the_index_calls_it_due(

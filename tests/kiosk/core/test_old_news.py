@@ -146,9 +146,17 @@ def test_a_time_that_cannot_be_read_hides_nothing(bench: Bench, timestamp: str) 
     assert bench.view.screen is Screen.PAYING
 
 
-def test_before_the_first_heartbeat_no_message_is_too_old() -> None:
+def test_what_the_broker_kept_for_a_kiosk_that_has_just_started_is_no_news() -> None:
+    """It comes before the answer to the first heartbeat, which alone tells what time it is."""
     bench = Bench()
-    bench.start()
+    bench.feed(RelayReady())
+    bench.feed(JournalOpened(()))
+    bench.feed(BrokerUp())
+    for status in ("processing", "declined", "released"):
+        tell(bench, status, timestamp=stamp(0))
+        assert bench.view.screen is Screen.STARTING
+    assert bench.acks == [1, 2, 3]
+    bench.answer("heartbeat", bench.beat() | {"time": stamp(0)})
     tell(bench, "processing", timestamp=stamp(0))
     assert bench.view.screen is Screen.PAYING
 

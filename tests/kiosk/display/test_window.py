@@ -192,6 +192,30 @@ class TestShots:
         assert picture.name == "01-ready.png"
         assert pygame.image.load(picture).get_at((5, 5))[:3] == (9, 99, 9)
 
+    def test_a_number_that_rolls_is_on_no_picture_if_it_ever_came_to_rest(
+        self, tmp_path: Path
+    ) -> None:
+        shots = Shots(tmp_path)
+        drawn = renderer(SIZE)
+        surface, t = pygame.Surface(SIZE), 0.0
+        at_rest, rolled = surface, []
+        for left in (3, 2, 1):
+            view = View(Screen.PLAYING, credits_left=left)
+            for _ in range(90 if left > 1 else 3):
+                drawn.draw(surface, view, t)
+                frame = Frame(surface, view, None, drawn.settled, drawn.number_rolls)
+                rolled.append(frame.number_rolls)
+                shots.on_frame(frame)
+                t += 1 / 30
+            if left == 2:
+                at_rest = surface.copy()
+        shots.save()
+        [picture] = tmp_path.iterdir()
+        assert pygame.image.tobytes(pygame.image.load(picture), "RGB") == pygame.image.tobytes(
+            at_rest, "RGB"
+        )
+        assert rolled[-3:] == [True] * 3
+
     def test_nothing_shown_is_nothing_saved(self, tmp_path: Path) -> None:
         Shots(tmp_path).save()
         assert list(tmp_path.iterdir()) == []
