@@ -27,6 +27,7 @@ from cloud import wiring
 from cloud.server.gateway import lambda_app
 from cloud.server.http_server import HttpServer
 from cloud.server.sweeper import Sweeper
+from cloud.services.stripe_events import EVENTS_READ
 from cloud.settings import Settings, Times
 from cloud.stores.base import LedgerUnavailable
 from cloud.wiring import Cloud
@@ -133,6 +134,7 @@ class Sandbox:
                 ready.webhook_secret,
                 public_url=public_url,
                 webhook_url=f"{ready.api}/addCredit",
+                subscribed=frozenset(EVENTS_READ),
             )
         parts.callback(simulator.stop)
         page = create_page(SimulatorCheckout(simulator.checkout))

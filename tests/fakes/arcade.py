@@ -10,6 +10,8 @@ from typing import Any
 
 from stripe import WebhookSignature
 
+from cloud.cli import admin
+from cloud.cli.desk import Desk
 from cloud.core.cabinets import Cabinet, Incident, PaymentLink
 from cloud.core.orders import Order
 from cloud.core.prices import Bonus, PriceList
@@ -18,6 +20,7 @@ from cloud.settings import Settings
 from cloud.stores.base import Ledger
 from cloud.stores.sqlite import SqliteLedger
 from cloud.wiring import Cloud
+from tests.fakes import stripe_events
 from tests.fakes.publisher import FakePublisher
 from tests.fakes.stripe import FakeStripe
 
@@ -60,6 +63,16 @@ class Arcade:
 
     def close(self) -> None:
         self.cloud.close()
+
+    def type(self, *words: str) -> None:
+        """The operator types a command; it prints, and raises what is one sentence."""
+        args = admin.parser().parse_args(words)
+        admin.run(Desk(self.cloud, SETTINGS, {}, None), args)
+
+    def cabinet(self, machine_id: str = "cab001") -> Cabinet:
+        found = self.ledger.cabinet(machine_id)
+        assert found is not None
+        return found
 
     # HTTP
 
@@ -126,16 +139,16 @@ class Arcade:
 
     def completed(self, session_id: str, **changes: Any) -> bytes:
         """The event that a session was completed, as Stripe would write it now."""
-        payment = self.stripe.payments[session_id]
-        subject = {
-            "id": session_id,
-            "object": "checkout.session",
-            "payment_link": payment.link_id,
-            "payment_status": payment.payment_status,
-            "metadata": {"machine_id": payment.machine_id},
-        }
         created = changes.pop("created", None)
-        return self.event("checkout.session.completed", subject | changes, created)
+        subject = stripe_events.session_completed(self.stripe.payments[session_id], **changes)
+        return self.event("checkout.session.completed", subject, created)
+
+    def reserved(self, session_id: str, **changes: Any) -> bytes:
+        """The event that the bank holds a session's money, or that it was charged at once."""
+        payment = self.stripe.payments[session_id]
+        return self.event(
+            "charge.succeeded", stripe_events.charge_succeeded(payment, self.now, **changes)
+        )
 
     def deliver(
         self, body: bytes, secret: str = SECRET, at: float | None = None
@@ -152,6 +165,7 @@ class Arcade:
     ) -> str:
         """A player pays at a cabinet and Stripe tells; returns the order's id."""
         session_id = self.stripe.pay(self.link(machine_id), quantity, held, card=card)
+        assert self.deliver(self.reserved(session_id))[0] == 200
         status, body = self.deliver(self.completed(session_id))
         assert status == 200, body
         return session_id

@@ -50,6 +50,7 @@ RATES: dict[str, float] = {
     "Stripe away": 0.05,
     "Stripe's answer lost": 0.06,
     "webhook late": 0.1,
+    "webhook overtaken": 0.3,
     "webhook twice": 0.15,
     "webhook lost": 0.08,
     "webhook's answer lost": 0.08,
@@ -76,6 +77,8 @@ RATES: dict[str, float] = {
     "operator changes the Stripe account": 0.004,
     "operator restores the ledger": 0.004,
     "operator runs reconcile --fix": 0.02,
+    "operator gives free credits": 0.01,
+    "operator refunds by command": 0.01,
     "dashboard captures": 0.01,
     "dashboard cancels": 0.01,
     "dashboard refunds": 0.01,
@@ -100,6 +103,7 @@ RATES: dict[str, float] = {
     "cable pulled at the best moment": 0.03,
     "tab left open": 0.05,
     "dashboard cancels at once": 0.02,
+    "session that events do not explain": 0.02,
 }
 
 # What finds faults of today's code: faults and invariants that are left out of a run until the
@@ -334,6 +338,7 @@ class _Run:
             self.thief.orders,
             self.operator.told,
         )
+        invariants.what_the_operator_gave(self.cloud, self.cabinets, self.coins)
 
     def is_unfinished(self) -> bool:
         """Whether an order that may come to an end has none."""

@@ -331,7 +331,8 @@ def payment_status(step: Step, message: messages.PaymentStatus) -> None:
         return
     match message.status:
         case "processing":
-            heartbeat_at = min(state.cloud.heartbeat_at, step.now + rules.ask_s)
+            # At once: the claim that follows in seconds finds a connection that is open.
+            heartbeat_at = min(state.cloud.heartbeat_at, step.now)
             step.state = replace(
                 state,
                 payment=PaymentState("processing", step.now + rules.paying_s, message.payment_id),
@@ -384,7 +385,8 @@ def call_answered(step: Step, event: Answered) -> None:
     contract, or an error with one of its own words. Everything else, such as a gateway's own 404,
     is trouble that passes, and the call is made again."""
     call, status, body = event.call, event.status, event.body
-    if status != 200 and messages.decision(body) is None:
+    disabled = isinstance(call, LinkCall) and messages.is_disabled(body)
+    if status != 200 and messages.decision(body) is None and not disabled:
         call_failed(step, call, _trouble(status, body))
         return
     try:
@@ -437,6 +439,12 @@ def _trouble(status: int, body: Mapping[str, object]) -> str:
 
 
 def link_answered(step: Step, status: int, body: Mapping[str, object]) -> None:
+    """The link that the cabinet shows from now on; none while its operator has it disabled."""
+    if messages.is_disabled(body):
+        # Asked again when a heartbeat says that it is on, or the cloud that it has changed.
+        link = replace(step.state.link, stale=False, active=False)
+        step.state = replace(step.state, link=link)
+        return
     if status != 200:
         raise BadMessage(f"no payment link (HTTP {status}): {_error(body)}")
     link = LinkState(messages.offer(body), stale=False, active=True)
@@ -453,7 +461,7 @@ def heartbeat_answered(
     soon = state.payment_is_processing or not state.broker.ready
     wait = rules.ask_s if soon else rules.heartbeat_s
     link = replace(state.link, active=answer.link_active)
-    if link.offer and (not link.active or answer.link_url != link.offer.url):
+    if not link.active or link.offer is None or answer.link_url != link.offer.url:
         link = replace(link, stale=True)
     step.state = replace(
         state,
