@@ -11,6 +11,7 @@ import json
 import os
 import stat
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -123,6 +124,7 @@ class World:
         self.table = f"arcade-{stage}"
         self.broken: set[str] = set()  # packages whose function does not answer
         self.clock = 0.0
+        self.really_sleep = False  # for a kiosk that runs beside
         self._parts = parts
         self._cloud: CurrentCloud | None = None
         self.formation = CloudFormation(self._make, self._unmake)
@@ -223,6 +225,8 @@ class World:
 
     def _sleep(self, seconds: float) -> None:
         self.clock += seconds
+        if self.really_sleep:
+            time.sleep(min(seconds, 0.1))
 
     def _sam(self, folder: Path) -> None:
         folder.mkdir()
