@@ -92,10 +92,11 @@ def deploy(stage: str, file: Path, terminal: Terminal, sleep: Callable[[float], 
     if terminal.ask("Go on? (yes or no)", "yes") not in ("yes", "y"):
         raise DeployError("nothing was changed")
     acted = plan.run(todo, terminal.say)
-    if not acted:
+    if acted:
+        terminal.say("AWS has sent an e-mail: confirm in it that alarms may come")
+    else:
         terminal.say("Everything was right already: nothing was changed")
     terminal.say(f"The cabinet's config file is {site.config_file}: docs/cabinet.md has the rest")
-    terminal.say("AWS has sent an e-mail: follow its link to confirm that alarms may come")
 
 
 def _plan(site: Site, found: Answers) -> list[str]:

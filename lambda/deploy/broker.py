@@ -7,9 +7,10 @@ from urllib.parse import quote, unquote, urlsplit
 
 from cloud.adapters.emqx_api import EmqxApi, EmqxFailed
 from cloud.settings import broker_mistakes, is_loopback
-from deploy.errors import DeployError
+from deploy.errors import DeployError, NotTaken
 
 TIMEOUT_S = 15.0
+REFUSED = "refuses the account"
 
 
 def is_emqx_api(address: str) -> bool:
@@ -58,7 +59,8 @@ def check(address: str) -> None:
         try:
             api.call("GET", "clients?_limit=1")
         except EmqxFailed as error:
-            raise DeployError(str(error)) from None
+            kind = NotTaken if error.status in (401, 403) else DeployError
+            raise kind(str(error)) from None
         finally:
             api.close()
     else:
@@ -80,7 +82,7 @@ def _connect(address: str) -> None:
     if tls:
         client.tls_set_context(tls)
     client.on_connect = lambda _c, _u, _f, reason, _p: told.put(
-        "refuses the account" if reason.is_failure else ""
+        REFUSED if reason.is_failure else ""
     )
     where = f"{parts.hostname}:{parts.port or (8883 if tls else 1883)}"
     try:
@@ -95,4 +97,5 @@ def _connect(address: str) -> None:
         if tls:
             tls.close_last()
     if wrong:
-        raise DeployError(f"the broker at {where} {wrong}: look at address and account")
+        kind = NotTaken if wrong == REFUSED else DeployError
+        raise kind(f"the broker at {where} {wrong}: look at address and account")

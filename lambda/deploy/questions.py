@@ -9,7 +9,7 @@ from deploy import answers as texts
 from deploy import broker
 from deploy.answers import Answers
 from deploy.aws import Aws
-from deploy.errors import DeployError
+from deploy.errors import DeployError, NotTaken
 from deploy.site import PATH
 from deploy.stripe_account import StripeAccount, key_mistake
 from deploy.terminal import Terminal
@@ -50,15 +50,24 @@ def secrets(terminal: Terminal, aws: Aws, stage: str) -> dict[str, str]:
     """The secrets that are not in Parameter Store yet, or that their service no longer takes."""
     kept = aws.parameters(f"{PATH}/{stage}")
     found: dict[str, str] = {}
-    key = kept.get("STRIPE_KEY", "")
-    if key:
-        terminal.say(f"Stripe account {stripe_account(key)}")
-    else:
-        found["STRIPE_KEY"] = stripe_key(terminal, live=False)
-    if kept.get("MQTT_URL") and kept.get("MQTT_CABINET_URL"):
-        broker.check(kept["MQTT_URL"])
-        terminal.say("The broker takes its account")
-    else:
+    key, url = kept.get("STRIPE_KEY", ""), kept.get("MQTT_URL", "")
+    live = key.startswith(("sk_live_", "rk_live_"))
+    try:
+        if key:
+            terminal.say(f"Stripe account {stripe_account(key)}")
+    except NotTaken as error:
+        terminal.say(f"The key that is kept: {error}")
+        key = ""
+    if not key:
+        found["STRIPE_KEY"] = stripe_key(terminal, live)
+    try:
+        if url:
+            broker.check(url)
+            terminal.say("The broker takes its account")
+    except NotTaken as error:
+        terminal.say(f"The broker's account that is kept: {error}")
+        url = ""
+    if not (url and kept.get("MQTT_CABINET_URL")):
         found["MQTT_URL"], found["MQTT_CABINET_URL"] = _broker(terminal)
     return found
 

@@ -68,7 +68,9 @@ class StackStep:
     def _back(self, before: Stack, wrong: str) -> None:
         site = self._site
         kept = site.home / f"{site.stage}-before.yaml"
-        sam.deploy(kept, site.name, site.answers.region, before.parameters, before.tags)
+        # sam has no word for an empty value; what is not named stays as it is.
+        named = {name: value for name, value in before.parameters.items() if value}
+        sam.deploy(kept, site.name, site.answers.region, named, before.tags)
         wait_for_api(site)
         state = "which answers" if not api_mistake(site) else "which does not answer either"
         raise DeployError(
@@ -86,11 +88,17 @@ def api_mistake(site: Site) -> str:
     try:
         answer = requests.get(f"{address}/status", timeout=20, allow_redirects=False)
         found = answer.json() if answer.status_code == 200 else None
+        if not (isinstance(found, dict) and found.get("status") == "up"):
+            return f"{address} answers {answer.status_code}, and not as it should"
+        # This one asks the ledger: a function that may not read it starts all the same.
+        page = requests.get(
+            f"{address}/receipt", {"session_id": "cs_none"}, timeout=20, allow_redirects=False
+        )
     except (requests.RequestException, ValueError):
         return f"{address} does not answer"
-    if isinstance(found, dict) and found.get("status") == "up":
+    if page.status_code == 200 and page.headers.get("Content-Type", "").startswith("text/html"):
         return ""
-    return f"{address} answers {answer.status_code}, and not as it should"
+    return f"{address} cannot read the ledger ({page.status_code})"
 
 
 def wait_for_api(site: Site) -> None:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import stripe
 
 from cloud.services.stripe_events import EVENTS_READ
-from deploy.errors import DeployError
+from deploy.errors import DeployError, NotTaken
 
 TIMEOUT_S = (3.05, 20.0)
 T = TypeVar("T")
@@ -116,9 +116,7 @@ def _asked(what: str, call: Callable[[], T]) -> T:
     try:
         return call()
     except stripe.AuthenticationError:
-        raise DeployError(
-            "Stripe does not take the key: copy it again from its dashboard"
-        ) from None
+        raise NotTaken("Stripe does not take the key: copy it again from its dashboard") from None
     except stripe.PermissionError:
         raise DeployError(
             f"the restricted key may not use {what}: give it the rights of docs/deploy.md"

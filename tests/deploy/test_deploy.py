@@ -121,6 +121,7 @@ def test_it_may_be_broken_off_at_every_change_and_begun_again(
     assert number > 12
 
 
+@pytest.mark.slow
 def test_a_key_and_an_account_that_their_services_refuse_are_asked_for_again(
     world: World,
 ) -> None:
@@ -142,6 +143,7 @@ def test_no_is_no(world: World) -> None:
     assert world.formation.stacks == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "makes_anew"),
     [
@@ -165,6 +167,7 @@ def test_an_endpoint_that_was_changed_is_mended_or_made_anew(
     assert deployed.parameters()["STRIPE_WEBHOOK_SECRET"][0] == deployed.accounts.secrets[now["id"]]
 
 
+@pytest.mark.slow
 def test_endpoints_of_others_are_left_alone(deployed: World) -> None:
     other = deployed.endpoints()[0] | {"id": "we_other", "url": "https://shop.example.com/hook"}
     deployed.endpoints().append(other)
@@ -174,6 +177,7 @@ def test_endpoints_of_others_are_left_alone(deployed: World) -> None:
     assert len(deployed.endpoints()) == 2
 
 
+@pytest.mark.slow
 def test_a_first_stack_that_failed_is_made_anew(world: World) -> None:
     world.tried()
     world.formation.fails = ["ROLLBACK_COMPLETE"]
@@ -183,11 +187,13 @@ def test_a_first_stack_that_failed_is_made_anew(world: World) -> None:
     assert world.stack.status == "CREATE_COMPLETE"
 
 
+@pytest.mark.slow
 def test_a_stack_at_which_aws_still_works_is_waited_for(deployed: World) -> None:
     deployed.stack.seen = ["UPDATE_IN_PROGRESS"] * 3
     assert deployed.run() == 0, deployed.operator.text
 
 
+@pytest.mark.slow
 def test_a_cabinet_that_was_ever_heard_keeps_its_token(deployed: World) -> None:
     file = deployed.home / f"cab001-{deployed.stage}.toml"
     token = tomllib.loads(file.read_text())["cloud"]["token"]
@@ -204,6 +210,7 @@ def test_a_cabinet_that_was_ever_heard_keeps_its_token(deployed: World) -> None:
     assert answer.status_code == 200
 
 
+@pytest.mark.slow
 def test_status_changes_nothing_and_names_what_is_missing(deployed: World) -> None:
     assert deployed.run("status") == 0
     deployed.endpoints().clear()
@@ -235,3 +242,31 @@ def test_aws_without_credentials_is_one_sentence(
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     assert world.run() == 1
     assert world.operator.lines == ["there are no AWS credentials: run `aws configure`, or log in"]
+
+
+@pytest.mark.slow
+def test_a_key_that_stripe_no_longer_takes_is_asked_for_anew(deployed: World) -> None:
+    new = "sk_test_" + "n" * 24
+    deployed.accounts.keys = {new: "acct_1"}
+    deployed.accounts.endpoints[new] = deployed.accounts.endpoints.pop(TEST_KEY)
+    deployed.operator.answers["Stripe's test key"] = new
+    assert deployed.run() == 0, deployed.operator.text
+    assert deployed.parameters()["STRIPE_KEY"] == (new, "SecureString")
+    assert len(deployed.endpoints(new)) == 1
+
+
+@pytest.mark.slow
+def test_a_broker_that_no_longer_takes_the_account_is_asked_for_anew(deployed: World) -> None:
+    deployed.put("MQTT_URL", f"http://old:key@127.0.0.1:{deployed.emqx.port}/api/v5")
+    assert deployed.run() == 0, deployed.operator.text
+    assert deployed.parameters()["MQTT_URL"] == (deployed.emqx.url, "SecureString")
+
+
+@pytest.mark.slow
+def test_an_unreachable_stripe_asks_for_no_other_key(
+    deployed: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STRIPE_API_BASE", "http://127.0.0.1:9")
+    assert deployed.run() == 1
+    assert "Stripe cannot be reached" in deployed.operator.text
+    assert deployed.operator.asked == []

@@ -20,6 +20,9 @@ from tests.deploy.world import LIVE_KEY, TEST_KEY, World
 from tests.plugins.dynamodb import REGION
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture
 def deployed(world: World) -> World:
     world.tried()
@@ -78,6 +81,14 @@ def test_a_version_that_does_not_answer_is_taken_back(deployed: World, version: 
     assert deployed.run("upgrade") == 0, deployed.operator.text
 
 
+def test_a_version_that_cannot_read_the_ledger_is_taken_back(deployed: World, version: Any) -> None:
+    version("two")
+    deployed.blind.add("two")
+    assert deployed.run("upgrade") == 1
+    assert "cannot read the ledger" in deployed.operator.text
+    assert "the one before is in service again" in deployed.operator.text
+
+
 def test_a_change_that_aws_takes_back_leaves_the_version_before(
     deployed: World, version: Any
 ) -> None:
@@ -134,7 +145,6 @@ def test_going_live_changes_key_endpoint_and_links(
     assert "nothing was changed" in deployed.operator.text
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("number", range(1, 10))
 def test_going_live_may_be_broken_off_at_every_change(

@@ -11,6 +11,7 @@ import json
 import os
 import stat
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -123,9 +124,11 @@ class World:
         self.home = folder / "home"
         self.table = f"arcade-{stage}"
         self.broken: set[str] = set()  # packages whose function does not answer
+        self.blind: set[str] = set()  # packages whose function cannot read the ledger
         self.clock = 0.0
         self.really_sleep = False  # for a kiosk that runs beside
         self._parts = parts
+        self._lock = threading.Lock()
         self._cloud: CurrentCloud | None = None
         self.formation = CloudFormation(self._make, self._unmake)
         parts.callback(self.formation.stop)
@@ -253,6 +256,16 @@ class World:
         stack = self.formation.stacks.get(f"arcade-kiosk-{self.stage}")
         if stack is None or stack.tags.get("arcade-package") in self.broken:
             return {"statusCode": 500, "body": '{"message":"Internal Server Error"}'}
+        if stack.tags["arcade-package"] in self.blind and event["routeKey"] != "GET /status":
+            return {"statusCode": 503, "body": '{"error":"the ledger cannot be read now"}'}
+        try:
+            with self._lock:
+                cloud = self._current(stack).get()
+        except (ParametersUnavailable, SettingsError):
+            return {"statusCode": 500, "body": '{"message":"Internal Server Error"}'}
+        return cloud.api.handle(event)
+
+    def _current(self, stack: Stack) -> CurrentCloud:
         if self._cloud is None:
             endpoint = f"&endpoint={self.moto}"
             self._cloud = CurrentCloud(
@@ -263,10 +276,7 @@ class World:
                 },
                 lambda: 1_000_000.0 + self.clock,
             )
-        try:
-            return self._cloud.get().api.handle(event)
-        except (ParametersUnavailable, SettingsError):
-            return {"statusCode": 500, "body": '{"message":"Internal Server Error"}'}
+        return self._cloud
 
     def _close(self) -> None:
         if self._cloud is not None and self._cloud._cloud is not None:
