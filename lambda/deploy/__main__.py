@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from cloud.stores.base import LedgerUnavailable
 from deploy import answers as texts
 from deploy import cost, plan, questions, stack
 from deploy.answers import Answers
@@ -73,6 +74,11 @@ def main(
             raise
         for line in str(error).split("\n"):
             terminal.say(line)
+        return 1
+    except (LedgerUnavailable, OSError) as error:
+        if args.debug:
+            raise
+        terminal.say(f"{error}: run this again")
         return 1
     except KeyboardInterrupt:
         terminal.say("broken off: begin again with the same command, it goes on from here")

@@ -37,7 +37,8 @@ def destroy(site: Site, ledger_too: bool) -> None:
         if site.terminal.ask(f"Type {table} to go on") != table:
             raise DeployError("nothing was changed")
     if found is not None:
-        if found.usable:
+        # Also where an update of it failed half-way: as long as it can be paid into.
+        if table:
             refuse_unfinished(site)
             _end_selling(site)
             _delete_endpoints(site)

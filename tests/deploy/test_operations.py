@@ -19,7 +19,6 @@ from tests.deploy.cuts import Cuts, PowerCut
 from tests.deploy.world import LIVE_KEY, TEST_KEY, World
 from tests.plugins.dynamodb import REGION
 
-
 pytestmark = pytest.mark.slow
 
 
@@ -220,6 +219,41 @@ def test_destroy_waits_until_no_link_can_be_paid(deployed: World) -> None:
     assert deployed.run("destroy") == 0, deployed.operator.text
     assert not link_now(deployed, link["id"])["active"]
     assert "No link can be paid any more" in deployed.operator.lines
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("number", range(1, 13))
+def test_destroy_may_be_broken_off_at_every_change(
+    deployed: World, monkeypatch: pytest.MonkeyPatch, number: int, after: bool
+) -> None:
+    link = link_of(deployed)
+    cuts = Cuts(monkeypatch)
+    cuts.at, cuts.after = number, after
+    try:
+        assert deployed.run("destroy") == 0
+        assert number == 12, "every change is cut at"
+    except PowerCut:
+        cuts.at = 0
+        assert deployed.run("destroy") == 0, deployed.operator.text
+    assert deployed.formation.stacks == {}
+    assert (deployed.endpoints(), deployed.parameters(), deployed.emqx.users) == ([], {}, {})
+    assert not link_now(deployed, link["id"])["active"]
+    assert deployed.table in deployed.client("dynamodb").list_tables()["TableNames"]
+
+
+def test_links_go_off_too_where_an_update_failed_half_way(deployed: World) -> None:
+    link = link_of(deployed)
+    deployed.stack.status = "UPDATE_ROLLBACK_FAILED"
+    assert deployed.run("destroy") == 0, deployed.operator.text
+    assert not link_now(deployed, link["id"])["active"]
+
+
+def test_a_ledger_that_cannot_be_read_is_one_sentence(
+    deployed: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed.stack.outputs["Ledger"] = f"dynamodb://not-there?region={REGION}"
+    assert deployed.run("destroy") == 1
+    assert "there is no such table in this region" in deployed.operator.lines[-1]
 
 
 def test_destroy_that_was_broken_off_goes_on(
