@@ -279,8 +279,11 @@ def at_the_end(
             if cloud.restored_at > 0 and cloud.ledger.inner.link(link_id) is None and is_told:
                 continue  # its link was lost with the ledger: it may be another installation's
             empty = not cloud.stripe.charged(session_id) and not cloud.stripe.holds(session_id)
-            if empty and (is_told or not fallen[session_id]):
-                continue  # no money is in it, and the ledger was restored if it ever knew it
+            lost = any(session_id in cabinet.lost for cabinet in cabinets)
+            if empty and (is_told or lost or not fallen[session_id]):
+                # No money is in it, and the ledger was restored if it ever knew it. If its journal
+                # was lost, too, nobody can know any more what was made.
+                continue
             raise Broken(f"the ledger does not know {session_id}, which was paid")
         if order.state not in FINISHED:
             raise Broken(f"{session_id} stays {order.state.value} for ever")

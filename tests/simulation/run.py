@@ -199,6 +199,7 @@ class _Run:
             random.Random(f"{seed}:people"),
         )
         self.waiting = players
+        self.screens_every, self.problems_every = 30.0, 600.0
         self.opening = max(3600.0, 120.0 * players / cabinets)
         for number in range(players):
             at = self.rng.uniform(5, self.opening)
@@ -315,8 +316,7 @@ class _Run:
             if cabinet.engine is None or cabinet.engine.state.order_book.unfinished:
                 raise Broken(f"{cabinet.machine_id} is not done with its orders")
         if self.is_unfinished():
-            self.cloud.every = 3600.0
-            world.run(until=world.now + 8 * DAY)
+            self.wait_for_holds()
         self.operator.read_problems()
         if self.cloud.restored_at > 0:
             self.operator.reconcile_and_fix(self.cabinets[0])
@@ -346,6 +346,14 @@ class _Run:
             cabinet.engine is None or bool(cabinet.engine.state.order_book.unfinished)
             for cabinet in self.cabinets
         )
+
+    def wait_for_holds(self) -> None:
+        """Money that nobody can move goes back when its hold runs out: days in which nothing else
+        happens, so they are looked at less often."""
+        self.cloud.every = self.screens_every = self.problems_every = 3600.0
+        end = self.world.now + 8 * DAY
+        while self.world.now < end and self.is_unfinished():
+            self.world.run(until=self.world.now + 3 * 3600.0)
 
     def run_until_quiet(self, most: float) -> None:
         """Lets everything come to its end."""
@@ -418,13 +426,13 @@ class _Run:
 
     def look_at_screens(self) -> None:
         """Each half minute."""
-        self.world.at(30.0, self.look_at_screens, idle=True)
+        self.world.at(self.screens_every, self.look_at_screens, idle=True)
         for cabinet in self.cabinets:
             invariants.the_screen_has_a_cause(self.invariants, self.cloud, cabinet, self.world.now)
 
     def look_at_problems(self) -> None:
         """Each ten minutes."""
-        self.world.at(600.0, self.look_at_problems, idle=True)
+        self.world.at(self.problems_every, self.look_at_problems, idle=True)
         invariants.nothing_is_stuck_in_silence(
             self.invariants,
             self.cloud,

@@ -316,6 +316,23 @@ def test_what_a_cabinet_settled_is_rebuilt_in_a_restored_ledger_and_never_refund
     assert arcade.cloud.reconciliation.compare_journal("cab001", rows) == []
 
 
+def test_an_order_charged_at_once_is_not_settled_before_stripe_knows_what_was_made(
+    arcade: Arcade, restore: Callable[[], None]
+) -> None:
+    order_id = arcade.pay(3, held=False)
+    arcade.claim(order_id)
+    arcade.stripe.trouble = losing("note_pulses", "before")
+    assert arcade.settle(order_id, 3, 3)[0] == 200
+    assert arcade.order(order_id).state is OrderState.SETTLING
+    arcade.now += 60
+    arcade.cloud.sweep()
+    assert arcade.order(order_id).state is OrderState.SETTLED
+    restore()
+    arcade.now += LATER
+    assert repaired(arcade) == ["the order is stored as settled, 3.00 USD charged"]
+    assert arcade.stripe.charged(order_id) == 300
+
+
 def test_an_event_that_comes_again_to_a_restored_ledger_refunds_nothing(
     arcade: Arcade, restore: Callable[[], None]
 ) -> None:
