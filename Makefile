@@ -87,6 +87,8 @@ pins: $(VENV)/.ready ## takes the newest versions that fit pyproject.toml
 	@$(COMPILE) --extra dev pyproject.toml --output-file requirements.txt
 	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["cloud"], sep="\n")' | \
 		$(COMPILE) --constraint requirements.txt --output-file lambda/requirements.txt -
+	@$(BIN)/python -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; print(*extras["cloud"], *[d for d in extras["serve"] if "[" not in d], sep="\n")' | \
+		$(COMPILE) --constraint requirements.txt --output-file lambda/requirements-serve.txt -
 	@echo aws-sam-cli | $(COMPILE) --output-file requirements-sam.txt -
 	@rm -rf $(PINS)
 	@echo "The pins are new: look at the differences, then make check and make test"

@@ -13,11 +13,20 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from benchmarks import cloud_start, journal_start, load, payment_latency, screen, start
+from benchmarks import (
+    cloud_start,
+    journal_start,
+    load,
+    network_delays,
+    payment_latency,
+    screen,
+    start,
+)
 from benchmarks.rows import Row
 
 ALL: dict[str, Callable[[], list[Row]]] = {
     "payment": payment_latency.run,
+    "network": network_delays.run,
     "screen": screen.run,
     "start": start.run,
     "journal_start": journal_start.run,

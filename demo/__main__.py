@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from cloud.server.http_server import HttpServer
 from demo import once
 from demo.arcade import Arcade, Options
 from demo.page import create_page
 from demo.processes import ChildFailed
 from sandbox import ports
-from sandbox.http_server import HttpServer
 from sandbox.server import LOOPBACK
 
 FAILURES = (ChildFailed, ports.PortTaken, once.PurchaseFailed, TimeoutError, ValueError, OSError)

@@ -19,7 +19,10 @@ from cloud.wiring import build
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status."""
     args = parser().parse_args(argv)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    handler = logging.StreamHandler()
+    # A command says itself what it wrote; a restore writes old incidents by the thousand.
+    handler.addFilter(lambda record: record.name != "cloud.services.ledger_log")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     try:
         if args.data:
             settings, sandbox = sandbox_of(args.data.resolve())

@@ -5,18 +5,18 @@ The cloud is built at the first call, and kept as long as this Lambda environmen
 
 from __future__ import annotations
 
-import logging
 import os
 from functools import cache
 from typing import Any
 
+from cloud import logs
 from cloud.settings import from_environment
 from cloud.wiring import Cloud, build
 
 
 @cache
 def _cloud() -> Cloud:
-    logging.getLogger().setLevel(os.environ.get("LOG_LEVEL", "INFO"))
+    logs.to_lambda(os.environ.get("LOG_LEVEL", "INFO"))
     return build(from_environment(os.environ))
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
+from cloud import logs
 from cloud.adapters.emqx_api import EmqxApi
 from cloud.adapters.emqx_publisher import EmqxPublisher
 from cloud.adapters.emqx_status import BrokerStatus, EmqxStatus
@@ -23,6 +26,7 @@ from cloud.services.disconnects import Disconnects
 from cloud.services.forgiveness import CardHash, ForgivenPulses
 from cloud.services.going_live import GoingLive
 from cloud.services.heartbeats import Heartbeats
+from cloud.services.ledger_log import logged
 from cloud.services.lost_orders import LostOrders
 from cloud.services.payment_links import PaymentLinks
 from cloud.services.reconciliation import Reconciliation
@@ -50,7 +54,8 @@ class Cloud:
         clock: Callable[[], float] = time.time,
         broker_status: BrokerStatus | None = None,
     ) -> None:
-        self.ledger = ledger
+        self.clock = Clock(clock)
+        self.ledger = ledger = logged(ledger, self.clock)
         self._publisher = publisher
         self._broker_status = broker_status
         times = settings.times
@@ -60,7 +65,6 @@ class Cloud:
             abandon_before_ms=to_ms(times.abandon_before),
         )
         silence_ms = to_ms(times.silence)
-        self.clock = Clock(clock)
         cabinet_messages = CabinetMessages(publisher)
         settlement = Settlement(ledger, stripe, self.clock)
         releases = Releases(ledger, settlement, cabinet_messages, self.clock)
@@ -109,7 +113,7 @@ class Cloud:
 
     def _sweep_of(self, stripe: Gateway, settings: Settings, schedule: Schedule) -> Sweep:
         """The sweep over parts of its own, which ask Stripe nothing once its time is over."""
-        budget = TimeBudget(to_ms(settings.times.sweep), self.clock)
+        budget = self._budget = TimeBudget(to_ms(settings.times.sweep), self.clock)
         patient = bounded(stripe, budget)
         settlement = Settlement(self.ledger, patient, self.clock)
         messages = CabinetMessages(BoundedPublisher(self._publisher, budget))
@@ -136,12 +140,30 @@ class Cloud:
             self._broker_watch.run()
         return swept
 
+    def end_sweep(self) -> None:
+        """Lets a sweep that runs begin nothing new; what it is at is finished, or left as the
+        ledger has it for the next process. Any thread may call it."""
+        self._budget.end()
+
     def close(self) -> None:
         """Ends the connections to the broker and the store."""
         self._publisher.close()
         if self._broker_status:
             self._broker_status.close()
         self.ledger.close()
+
+
+def secrets_of(settings: Settings) -> Iterator[str]:
+    """What must be in no log: all that is not printed of the settings, and the passwords in it."""
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if field.repr or not isinstance(value, str) or not value:
+            continue
+        yield value
+        password = urlsplit(value).password if "://" in value else None
+        if password:
+            yield password
+            yield unquote(password)
 
 
 def open_ledger(address: str) -> Ledger:
@@ -183,6 +205,7 @@ def build(settings: Settings) -> Cloud:
     """A cloud with the real parts. But for the ledger, nothing is connected before it is used, nor
     is its library imported.
     """
+    logs.hide(*secrets_of(settings))
     ledger = open_ledger(settings.ledger)
     stripe = StripeGateway(settings.stripe_key, settings.stripe_api_base)
     return Cloud(

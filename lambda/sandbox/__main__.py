@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
-from cloud import wiring
+from cloud import logs, wiring
 from cloud.settings import Settings, SettingsError, broker_mistakes, times_of
 from cloud.wiring import Cloud
 from sandbox.broker import BrokerFailed
@@ -98,11 +98,9 @@ def main(
 
 
 def _log_to_stderr(verbose: bool) -> None:
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logs.PlainFormatter())
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
     # Requests that wait briefly for a thread are normal.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     if verbose:

@@ -24,6 +24,10 @@ from urllib.parse import unquote, urlsplit
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from cloud import wiring
+from cloud.server.gateway import lambda_app
+from cloud.server.http_server import HttpServer
+from cloud.server.sweeper import Sweeper
+from cloud.services.stripe_events import EVENTS_READ
 from cloud.settings import Settings, Times
 from cloud.stores.base import LedgerUnavailable
 from cloud.wiring import Cloud
@@ -31,10 +35,7 @@ from sandbox import ports, sandbox_state
 from sandbox.broker import Account, EmbeddedBroker
 from sandbox.checkout_adapter import SimulatorCheckout
 from sandbox.checkout_page import create_page
-from sandbox.gateway import lambda_app
-from sandbox.http_server import HttpServer
 from sandbox.stripe_simulator import StripeSimulator, create_app
-from sandbox.sweeper import Sweeper
 
 log = logging.getLogger(__name__)
 
@@ -133,6 +134,7 @@ class Sandbox:
                 ready.webhook_secret,
                 public_url=public_url,
                 webhook_url=f"{ready.api}/addCredit",
+                subscribed=frozenset(EVENTS_READ),
             )
         parts.callback(simulator.stop)
         page = create_page(SimulatorCheckout(simulator.checkout))

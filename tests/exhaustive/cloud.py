@@ -17,6 +17,7 @@ from typing import Any, cast
 from cloud.adapters.stripe_gateway import Gateway, StripeRefused, StripeUnavailable
 from cloud.core.cabinets import Cabinet, PaymentLink
 from cloud.core.forgiveness import Forgiveness, ForgivenOrder
+from cloud.core.holds import Hold
 from cloud.core.orders import UNFINISHED, Order
 from cloud.core.payments import HOLD_SECONDS, Intent, Payment
 from cloud.core.prices import PriceList
@@ -26,7 +27,8 @@ from cloud.stores.base import CabinetItems, Ledger, WriteResult
 from cloud.wiring import Cloud
 from kiosk.core.effects import Call
 from tests.exhaustive.cabinet import MACHINE
-from tests.exhaustive.stripe_account import AMOUNT, Account
+from tests.exhaustive.stripe_account import AMOUNT, Account, paid
+from tests.fakes.stripe_events import charge_succeeded, session_completed
 
 EPOCH = 1_800_000_000
 SECRET = "whsec_exhaustive"
@@ -107,12 +109,25 @@ def of_call(call: Call) -> Start:
     return Start(f"POST {call.path}", json.dumps(call.body, sort_keys=True), headers)
 
 
-def of_webhook(order_id: str, now: float) -> Start:
-    """Stripe tells that a player paid."""
-    subject = {"id": order_id, "payment_link": LINK.link_id, "metadata": {"machine_id": MACHINE}}
+SESSION, CHARGE, CANCELLED = range(3)  # what Stripe tells of each payment
+TOLD = ("session", "charge", "cancellation")
+
+
+def of_webhook(kind: int, order_id: str, held: bool, now: float) -> Start:
+    """Stripe tells that a player paid, that the money is held, or that it is no longer."""
+    payment = payment_of(order_id, paid(held))
+    kinds: dict[int, tuple[str, dict[str, Any]]] = {
+        SESSION: ("checkout.session.completed", session_completed(payment)),
+        CHARGE: ("charge.succeeded", charge_succeeded(payment, EPOCH)),
+        CANCELLED: (
+            "payment_intent.canceled",
+            {"id": payment.intent_id, "metadata": {"machine_id": MACHINE}},
+        ),
+    }
+    type_, subject = kinds[kind]
     event = {
         "id": f"evt_{order_id}",
-        "type": "checkout.session.completed",
+        "type": type_,
         "created": EPOCH,
         "data": {"object": subject},
     }
@@ -207,7 +222,12 @@ class _LedgerPort(_Port):
         return self._ask("order", order_id)
 
     def insert(self, item: Any) -> Any:
+        if isinstance(item, Hold):
+            return self._ask("keep", replace(item, write_id="w", expires_at_ms=0))
         return self._ask("insert", plain(item)) if isinstance(item, Order) else WriteResult.WRITTEN
+
+    def hold(self, intent_id: str) -> Any:
+        return self._ask("hold", intent_id)
 
     def replace(self, old: Any, new: Any) -> Any:
         if isinstance(new, Order):
@@ -260,6 +280,9 @@ class _LedgerPort(_Port):
 
 
 class _StripePort(_Port):
+    def session_of(self, intent_id: str) -> str:
+        return intent_id
+
     def payment(self, session_id: str) -> Any:
         return self._ask("payment", session_id)
 
@@ -308,6 +331,7 @@ def payment_of(order_id: str, account: Account) -> Payment:
         currency="USD",
         price_id=LINK.price_id,
         quantity=2,
+        manual=account.held,
         hold_until=float(EPOCH + HOLD_SECONDS) if account.held else 0.0,
     )
 

@@ -13,6 +13,7 @@ import pytest
 from cloud.core import orders
 from cloud.core.orders import ClaimRequest, Order, OrderState, Refused, Schedule, SettleRequest
 from cloud.core.stamps import Stamp
+from cloud.services.stripe_events import StripeEvents
 from tests.exhaustive.model import Model
 from tests.exhaustive.world import FAULTS, Draft
 from tests.simulation.defects import Plant
@@ -62,6 +63,15 @@ def _known(name: str, *faults: str, held: bool = True) -> Planted:
     return Planted(name, ALL_DEFECTS[name], faults, held)
 
 
+def _blind_to_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Stripe was asked, and said that the money is there: but the answer is a moment old.
+    monkeypatch.setattr(StripeEvents, "_was_cancelled", lambda _self, _order: False)
+
+
+def _cancelled_makes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(StripeEvents, "_cancelled_first", lambda *_arguments: None)
+
+
 PLANTED = (
     _known("a message is acknowledged before the journal holds it"),
     _known("a hint makes pulses without a claim"),
@@ -81,6 +91,16 @@ PLANTED = (
     _known("what was left with the broker is not asked for again", "journal fails"),
     _known("a gateway's own answer ends a settle", "gateway answers"),
     _known("a cabinet forgives as much as is asked", "power cut", "day's limit reached"),
+    Planted(
+        "what Stripe said is taken for so while the order is stored",
+        _blind_to_cancelled,
+        ("hold cancelled by hand",),
+    ),
+    Planted(
+        "a hold that is cancelled before its order is forgotten",
+        _cancelled_makes_nothing,
+        ("hold cancelled by hand",),
+    ),
     # A hold would run out, and end the order without its cabinet.
     _known(
         "an order that a lost journal held is never settled",

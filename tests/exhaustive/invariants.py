@@ -21,6 +21,7 @@ INVARIANTS = (
     "no more is forgiven in a day than the cabinet's limit",
     "no hold is charged for more than was made by then",
     "no order goes against its arrows",
+    "no order is claimed once the cloud has taken the news that its hold was cancelled",
     "from every state all comes to its end: no order stays, nothing is held or forgotten",
     "at every end Stripe, ledger and journal agree, and the charge is for what was made",
 )
@@ -77,6 +78,12 @@ def check_arrow(was: Order, becomes: Order) -> None:
     """Checked as the ledger stores an order in the place of another."""
     if becomes.state is not was.state and becomes.state not in ARROWS[was.state]:
         raise Broken(f"{was.order_id} went from {was.state.value} to {becomes.state.value}")
+
+
+def check_cancelled(becomes: Order, is_known: bool) -> None:
+    """Checked as an order is stored whose hold is gone, if the cloud has taken the news of it."""
+    if is_known and becomes.state is OrderState.CLAIMED:
+        raise Broken(f"{becomes.order_id} is claimed, and its hold is known to be cancelled")
 
 
 def check_capture(name: str, account: Account, coins: int) -> None:

@@ -72,6 +72,14 @@ class Jobs:
                 order = arguments[0]
                 index = self._index[order.order_id]
                 return name, False, index, self._values.number(order), f"stores {order.order_id}"
+            case "keep":
+                hold = arguments[0]
+                index = self._index[hold.intent_id]
+                told = "cancelled" if hold.cancelled else "there"
+                text = f"keeps that the hold of {hold.intent_id} is {told}"
+                return name, False, index, self._values.number(hold), text
+            case "hold":
+                return name, False, self._index[arguments[0]], f"reads the hold of {arguments[0]}"
             case "replace":
                 old, new = arguments
                 index = self._index[old.order_id]

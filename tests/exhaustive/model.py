@@ -34,9 +34,11 @@ from tests.exhaustive.cabinet import (
     Written,
 )
 from tests.exhaustive.cloud import (
+    CANCELLED,
     GATEWAY_ANSWER,
     MOMENTS,
     SWEEP,
+    TOLD,
     NoAnswer,
     Refusal,
     intent_of,
@@ -49,6 +51,7 @@ from tests.exhaustive.invariants import (
     check_account,
     check_acknowledged,
     check_arrow,
+    check_cancelled,
     check_capture,
     check_entry,
     check_forgiven,
@@ -56,7 +59,7 @@ from tests.exhaustive.invariants import (
     check_pulse,
 )
 from tests.exhaustive.jobs import Jobs
-from tests.exhaustive.stripe_account import ask, paid
+from tests.exhaustive.stripe_account import ask, cancelled, paid
 from tests.exhaustive.world import (
     ANSWERED,
     BIT,
@@ -93,6 +96,7 @@ class Model:
     """
 
     def __init__(self, held: tuple[bool, ...], faults: frozenset[str] = frozenset(FAULTS)) -> None:
+        self._held = held
         self.names = [cabinets.order_name(number) for number in range(len(held))]
         self._index = {name: number for number, name in enumerate(self.names)}
         self._may_happen = 0
@@ -113,8 +117,10 @@ class Model:
         self.first = World(
             cabinet=self._cabinet(Cabinet()),
             orders=(self._nothing,) * len(held),
+            holds=(self._nothing,) * len(held),
             accounts=tuple(self._values.number(paid(h)) for h in held),
-            webhooks=(1,) * len(held),
+            # What was charged at once is no hold, and its charge says nothing.
+            webhooks=(*(1 for _ in held), *(int(h) for h in held), *(0 for _ in held)),
             hints=((0, 0),) * len(held),
             calls=(),
             jobs=(),
@@ -167,7 +173,10 @@ class Model:
         if not about.runs or about.orders_unfinished:
             return False
         return all(
-            number and self._values.values[number].state in FINISHED for number in world.orders
+            self._values.values[order].state in FINISHED
+            if order != self._nothing
+            else self._values.values[account].status == "canceled"  # it needs no order any more
+            for order, account in zip(world.orders, world.accounts, strict=True)
         )
 
     def check_end(self, world: World) -> None:
@@ -175,8 +184,10 @@ class Model:
         about = self._about_cabinet(world.cabinet)
         faults = [fault for fault in FAULTS if world.faults & BIT[fault]]
         for number in range(len(self.names)):
-            order: Order = self._values.values[world.orders[number]]
+            order: Order | None = self._values.values[world.orders[number]]
             coins = world.coins[number].bit_count()
+            if order is None:
+                continue  # no pulse is made without a claimed order
             check_account(order, self._values.values[world.accounts[number]], coins)
             if not world.lost & 1 << number:
                 check_journal(order, about.to_charge[number], coins, faults)
@@ -202,14 +213,14 @@ class Model:
                     f"'{self._call_name(call)}' comes to the cloud, which then {self._then(then)}"
                 )
             case ("job", origin, question, then):
-                who = "the sweep" if origin == SWEEPING else f"the webhook of {self.names[origin]}"
+                who = "the sweep" if origin == SWEEPING else self._webhook_name(origin)
                 return f"{who}: {question}; then it {self._then(then)}"
             case ("job of call", call, question, then):
                 return (
                     f"the cloud, '{self._call_name(call)}': {question}; then it {self._then(then)}"
                 )
             case ("begins", origin, then):
-                who = "a sweep" if origin == SWEEPING else f"the webhook of {self.names[origin]}"
+                who = "a sweep" if origin == SWEEPING else self._webhook_name(origin)
                 return f"{who} begins, which then {self._then(then)}"
             case ("fault", fault, place):
                 return f"FAULT {fault}: {place}" if place else f"FAULT {fault}"
@@ -468,7 +479,9 @@ class Model:
         draft = Draft(world)
         job = self._sweep_job
         if origin != SWEEPING:
-            start = of_webhook(self.names[origin], MOMENTS[world.moment][1])
+            kind, number = divmod(origin, len(self.names))
+            now = MOMENTS[world.moment][1]
+            start = of_webhook(kind, self.names[number], self._held[number], now)
             job = self._jobs.job(start, ())
             draft.webhooks[origin] -= 1
         job = self._go_on(draft, job)
@@ -492,9 +505,10 @@ class Model:
             if question[0] == "ended":
                 return job
             # When a job begins is open, so nothing is missed if its first read is at once.
-            if not question[1] and not (is_first and question[0] == "order"):
+            is_read = question[0] in ("order", "hold")
+            if not question[1] and not (is_first and is_read):
                 return job
-            if question[0] == "order":
+            if is_read:
                 is_first = False
             job = self._jobs.next(job, self._ask(draft, question))
 
@@ -538,6 +552,13 @@ class Model:
         index = question[2]
         if name == "order":
             return int(draft.orders[index])
+        if name == "hold":
+            return int(draft.holds[index])
+        if name == "keep":
+            if draft.holds[index] != self._nothing:
+                return self._raced
+            draft.holds[index] = question[3]
+            return self._written
         if name == "insert":
             if draft.orders[index] != self._nothing:
                 return self._raced
@@ -597,8 +618,17 @@ class Model:
         if was is None or (was.version, was.state) != (expected.version, expected.state):
             return self._raced
         check_arrow(was, becomes)
+        check_cancelled(becomes, self._knows_cancelled(draft, index))
         draft.orders[index] = new
         return self._written
+
+    def _knows_cancelled(self, draft: Draft, index: int) -> bool:
+        """Whether the cloud has answered the event of a cancelled hold."""
+        if not draft.faults & BIT["hold cancelled by hand"]:
+            return False
+        place = CANCELLED * len(self.names) + index
+        is_told = not draft.webhooks[place] and all(origin != place for origin, _ in draft.jobs)
+        return is_told and self._values.values[draft.accounts[index]].status == "canceled"
 
     def _sweep_is_due(self, world: World) -> bool:
         """Whether a sweep has more to do than to say again what is under way."""
@@ -671,7 +701,18 @@ class Model:
         for number, waiting in enumerate(world.webhooks):
             if waiting == 1 and self._may("webhook twice"):
                 twice = partial(_webhook_again, number=number)
-                plain(("fault", "webhook twice", self.names[number]), "webhook twice", twice)
+                plain(
+                    ("fault", "webhook twice", self._webhook_name(number)), "webhook twice", twice
+                )
+        if world.moment == 0 and self._may("hold cancelled by hand"):
+            for number, account in enumerate(world.accounts):
+                # Before its order is stored, where the events race. After it the order's own state
+                # decides, and after the claim the settle, as where a hold has run out.
+                is_before = world.orders[number] == self._nothing
+                if is_before and self._values.values[account].status == "requires_capture":
+                    gone = partial(self._cancel_by_hand, number=number)
+                    label = ("fault", "hold cancelled by hand", self.names[number])
+                    plain(label, "hold cancelled by hand", gone)
         self._call_faults(found, world)
         if self._may("Lambda dies"):
             for item in world.jobs:
@@ -687,6 +728,11 @@ class Model:
             known = self._memo[key] = self._cabinet(value)
         draft.cabinet = known
         draft.kiosk_is_gone(self._heartbeats)
+
+    def _cancel_by_hand(self, draft: Draft, number: int) -> None:
+        account = cancelled(self._values.values[draft.accounts[number]])
+        draft.accounts[number] = self._values.number(account)
+        draft.webhooks[CANCELLED * len(self.names) + number] += 1
 
     def _lose_journal(self, draft: Draft, orders: int) -> None:
         value: Cabinet = self._cabinets.values[draft.cabinet]
@@ -760,6 +806,10 @@ class Model:
         if isinstance(value, SettleCall):
             return f"settle {value.order_id} with {value.pulsed}"
         return value.name
+
+    def _webhook_name(self, place: int) -> str:
+        kind, number = divmod(place, len(self.names))
+        return f"the webhook of the {TOLD[kind]} of {self.names[number]}"
 
     def _then(self, job: int) -> str:
         question = self._jobs.question(job)

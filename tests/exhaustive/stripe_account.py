@@ -29,6 +29,11 @@ def paid(held: bool) -> Account:
     return Account(held, "requires_capture") if held else Account(held, "succeeded", AMOUNT)
 
 
+def cancelled(account: Account) -> Account:
+    """The account after a hand in the dashboard gave the hold up."""
+    return replace(account, status="canceled", refunded=AMOUNT)
+
+
 def ask(account: Account, call: str, amount: int, key: str) -> tuple[Account, str]:
     """The account after a call, and the code of Stripe's refusal; empty if it was done."""
     for known, answer in account.answers:

@@ -32,6 +32,7 @@ FAULTS = (
     "Stripe's answer lost",
     "gateway answers",
     "day's limit reached",
+    "hold cancelled by hand",
 )
 BIT = {name: 1 << number for number, name in enumerate(FAULTS)}
 
@@ -43,15 +44,18 @@ REQUEST, RUNNING, ANSWERED = range(3)
 class World(NamedTuple):
     """One state. Numbers that are no counts are of the tables of :class:`Model`.
 
-    ``webhooks`` counts the deliveries to come of each order's event, ``hints`` those with the
-    broker and those that the cabinet got over this connection and did not acknowledge. ``calls``
-    are (call, whether the cabinet waits for it, stage, job or answer), ``jobs`` (the order whose
-    webhook it is or ``SWEEPING``, job). ``faults`` and ``lost`` are sets as bits, ``coins`` too:
-    the pulses that the relay made for each order.
+    ``holds`` are those that the ledger has heard of. ``webhooks`` counts the deliveries to come of
+    each event: first the sessions of all orders, then the charges, then the cancellations.
+    ``hints`` counts those with the broker and those that the cabinet got over this connection and
+    did not acknowledge. ``calls`` are (call, whether the cabinet waits for it, stage, job or
+    answer), ``jobs`` (the place in ``webhooks`` of what it answers or ``SWEEPING``, job).
+    ``faults`` and ``lost`` are sets as bits, ``coins`` too: the pulses that the relay made for each
+    order.
     """
 
     cabinet: int
     orders: tuple[int, ...]
+    holds: tuple[int, ...]
     accounts: tuple[int, ...]
     webhooks: tuple[int, ...]
     hints: tuple[tuple[int, int], ...]
@@ -68,12 +72,13 @@ class Draft:
 
     __slots__ = (
         "accounts", "cabinet", "calls", "coins", "faults", "hints",
-        "jobs", "lost", "moment", "orders", "webhooks",
+        "holds", "jobs", "lost", "moment", "orders", "webhooks",
     )  # fmt: skip
 
     def __init__(self, world: World) -> None:
         self.cabinet = world.cabinet
         self.orders = list(world.orders)
+        self.holds = list(world.holds)
         self.accounts = list(world.accounts)
         self.webhooks = list(world.webhooks)
         self.hints = list(world.hints)
@@ -89,6 +94,7 @@ class Draft:
         return World(
             self.cabinet,
             tuple(self.orders),
+            tuple(self.holds),
             tuple(self.accounts),
             tuple(self.webhooks),
             tuple(self.hints),

@@ -18,6 +18,7 @@ from cloud.settings import Settings
 from cloud.stores.base import Ledger
 from cloud.stores.sqlite import SqliteLedger
 from cloud.wiring import Cloud
+from tests.fakes import stripe_events
 from tests.fakes.publisher import FakePublisher
 from tests.fakes.stripe import FakeStripe
 
@@ -126,16 +127,16 @@ class Arcade:
 
     def completed(self, session_id: str, **changes: Any) -> bytes:
         """The event that a session was completed, as Stripe would write it now."""
-        payment = self.stripe.payments[session_id]
-        subject = {
-            "id": session_id,
-            "object": "checkout.session",
-            "payment_link": payment.link_id,
-            "payment_status": payment.payment_status,
-            "metadata": {"machine_id": payment.machine_id},
-        }
         created = changes.pop("created", None)
-        return self.event("checkout.session.completed", subject | changes, created)
+        subject = stripe_events.session_completed(self.stripe.payments[session_id], **changes)
+        return self.event("checkout.session.completed", subject, created)
+
+    def reserved(self, session_id: str, **changes: Any) -> bytes:
+        """The event that the bank holds a session's money, or that it was charged at once."""
+        payment = self.stripe.payments[session_id]
+        return self.event(
+            "charge.succeeded", stripe_events.charge_succeeded(payment, self.now, **changes)
+        )
 
     def deliver(
         self, body: bytes, secret: str = SECRET, at: float | None = None
@@ -152,6 +153,7 @@ class Arcade:
     ) -> str:
         """A player pays at a cabinet and Stripe tells; returns the order's id."""
         session_id = self.stripe.pay(self.link(machine_id), quantity, held, card=card)
+        assert self.deliver(self.reserved(session_id))[0] == 200
         status, body = self.deliver(self.completed(session_id))
         assert status == 200, body
         return session_id

@@ -39,6 +39,7 @@ class DynamoDBProxy:
         self._lock = threading.Lock()
         self.requests: list[str] = []
         self.connections = 0
+        self.say: Callable[[bytes], object] = lambda _: None  # over the newest connection
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._thread = threading.Thread(target=lambda: self._http.serve_forever(0.01))
         self.address = f"http://127.0.0.1:{self._http.server_port}"
@@ -128,6 +129,7 @@ def _handler(proxy: DynamoDBProxy) -> type[BaseHTTPRequestHandler]:
         def setup(self) -> None:
             super().setup()
             proxy.connections += 1
+            proxy.say = self.wfile.write
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
 from cloud.core.forgiveness import Forgiveness
+from cloud.core.holds import Hold
 from cloud.core.orders import Order
 from cloud.stores.base import (
     CabinetItems,
@@ -72,6 +73,9 @@ class ForwardingLedger:
 
     def forgiveness(self, subject: str) -> Forgiveness | None:
         return self._get(lambda inner: inner.forgiveness(subject))
+
+    def hold(self, intent_id: str) -> Hold | None:
+        return self._get(lambda inner: inner.hold(intent_id))
 
     def lagging_due_order_ids(self, now_ms: int) -> Iterator[str]:
         return self._list(lambda inner: inner.lagging_due_order_ids(now_ms))

@@ -1,7 +1,8 @@
 """``python -m tests.faults.cloud POINT …``: the sandbox, whose cloud is killed at a point.
 
-``write-before:2`` is the point before its second write of an order; ``stripe`` are the calls that
-ask for a payment or move money. What follows the point is the sandbox's own command line.
+``write-before:2`` is the point before its second write of a hold or an order; ``stripe`` are the
+calls that ask for a payment or move money. What follows the point is the sandbox's own command
+line.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 
 from cloud.adapters.mqtt_publisher import MqttPublisher
 from cloud.adapters.stripe_gateway import Gateway, StripeGateway
+from cloud.core.holds import Hold
 from cloud.core.orders import Order
 from cloud.settings import Settings
 from cloud.stores.base import Ledger
@@ -22,13 +24,13 @@ KINDS = ("write", "stripe")
 
 
 def faulty_ledger(ledger: Ledger, fail_point: FailPoint) -> Ledger:
-    """A ledger where the process can be killed at the writes of orders."""
+    """A ledger where the process can be killed at the writes of holds and orders."""
     return faulty(
         ledger,
         fail_point,
         "write",
         ("insert", "replace"),
-        counts=lambda item, *_args, **_kwargs: isinstance(item, Order),
+        counts=lambda item, *_args, **_kwargs: isinstance(item, Hold | Order),
     )
 
 

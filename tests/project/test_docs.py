@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from cloud import serve
 from cloud.cli import admin
 from demo import __main__ as demo
 from kiosk import cli
@@ -22,6 +23,8 @@ PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "kiosk": cli._parser,
     "python -m kiosk": cli._parser,
     "python -m cloud.admin": admin.parser,
+    "arcade-cloud-admin": admin.parser,
+    "python -m cloud.serve": serve.parser,
     "python -m demo": demo.parser,
     "python -m sandbox": sandbox.parser,
 }

@@ -14,7 +14,12 @@ ADDRESS = re.compile(
     r"|--find-links[ =]\S|\bfile:/{3}"
     r"|(?<![\w./-])/roo[t]/|(?<![\w./-])/(?:home|Users)/\w"
 )
-PINS = ("requirements.txt", "requirements-sam.txt", "lambda/requirements.txt")
+PINS = (
+    "requirements.txt",
+    "requirements-sam.txt",
+    "lambda/requirements.txt",
+    "lambda/requirements-serve.txt",
+)
 
 
 def places(files: list[Path]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The systemd unit: systemd itself takes it, and it says what a cabinet needs."""
+"""The systemd units: systemd itself takes them, and they say what cabinet and cloud need."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from cloud import serve
 from kiosk.cli import main
 from kiosk.config.schema import JournalConfig
 
 PROGRAM = "/opt/arcade-kiosk/bin/kiosk"
+CLOUD = "/opt/arcade-cloud/venv/bin/python"
 
 
 @pytest.fixture
@@ -20,19 +22,24 @@ def unit(root: Path) -> str:
     return (root / "systemd" / "arcade-kiosk.service").read_text()
 
 
+@pytest.fixture
+def cloud_unit(root: Path) -> str:
+    return (root / "systemd" / "arcade-cloud.service").read_text()
+
+
 def said(unit: str, key: str) -> list[str]:
     return re.findall(rf"^{key}=(.*)$", unit, re.MULTILINE)
 
 
-def verify(program: str, unit: str, folder: Path) -> str:
+def verify(program: str, unit: str, folder: Path, name: str = "arcade-kiosk") -> str:
     """What systemd-analyze has against ``unit``; nothing, if all is well."""
-    copy = folder / "arcade-kiosk.service"
+    copy = folder / f"{name}.service"
     copy.write_text(unit)
     done = subprocess.run(
         [program, "verify", "--man=no", copy], capture_output=True, text=True, timeout=60
     )
     # It also tells of units that this machine has of its own.
-    ours = [line for line in done.stderr.splitlines() if "arcade-kiosk" in line]
+    ours = [line for line in done.stderr.splitlines() if name in line]
     if done.returncode and not ours:
         return f"exit status {done.returncode}: {done.stderr}"
     return "\n".join(ours)
@@ -90,3 +97,54 @@ def test_the_kiosk_may_reach_relay_and_display(unit: str) -> None:
 def test_its_books_are_where_the_kiosk_keeps_them_by_default(unit: str) -> None:
     state = Path("/var/lib") / said(unit, "StateDirectory")[0]
     assert state in JournalConfig().path.parents
+
+
+def test_systemd_is_content_with_the_clouds(
+    cloud_unit: str, need: Callable[..., str], tmp_path: Path
+) -> None:
+    systemd = need("systemd-analyze", package="systemd")
+    here = cloud_unit.replace(CLOUD, "/bin/true")
+    assert verify(systemd, here, tmp_path, "arcade-cloud") == ""
+    wrong = here.replace("ProtectSystem=strict", "ProtectSystem=perhaps")
+    assert "perhaps" in verify(systemd, wrong, tmp_path, "arcade-cloud")
+
+
+def test_the_clouds_command_is_one(cloud_unit: str, root: Path) -> None:
+    [command] = said(cloud_unit, "ExecStart")
+    program, *arguments = command.split()
+    assert (program, arguments[:2]) == (CLOUD, ["-m", "cloud.serve"])
+    serve.parser().parse_args(arguments[2:])
+    # What PYTHONPATH names is where the repository has the package.
+    assert "PYTHONPATH=/opt/arcade-cloud/lambda" in said(cloud_unit, "Environment")[0]
+    assert (root / "lambda" / "cloud" / "serve.py").exists()
+
+
+def test_the_clouds_settings_are_not_in_its_unit(cloud_unit: str) -> None:
+    assert said(cloud_unit, "EnvironmentFile") == ["/etc/arcade-cloud/cloud.env"]
+    for secret in ("STRIPE", "MQTT", "whsec", "LEDGER"):
+        assert secret not in "".join(said(cloud_unit, "Environment"))
+
+
+def test_the_cloud_is_nobody_with_a_folder_of_its_own(cloud_unit: str) -> None:
+    assert said(cloud_unit, "User") == ["arcade-cloud"]
+    assert said(cloud_unit, "StateDirectory") == ["arcade-cloud"]
+    assert said(cloud_unit, "StateDirectoryMode") == ["0700"]
+    assert said(cloud_unit, "UMask") == ["0077"]
+    assert said(cloud_unit, "CapabilityBoundingSet") == [""]
+    assert said(cloud_unit, "ProtectSystem") == ["strict"]
+
+
+def test_the_cloud_has_time_to_answer_what_has_come(cloud_unit: str) -> None:
+    [seconds] = said(cloud_unit, "TimeoutStopSec")
+    # A sweep's call of Stripe may hang for 23 s, then the calls are waited for.
+    assert int(seconds) > 23 + serve.STOP_SECONDS
+    assert said(cloud_unit, "Restart") == ["always"]
+
+
+def test_the_operators_commands_run_as_the_service_does(cloud_unit: str, root: Path) -> None:
+    script = (root / "systemd" / "arcade-cloud-admin").read_text()
+    for key in ("User", "EnvironmentFile", "WorkingDirectory"):
+        assert said(cloud_unit, key)[0] in script
+    assert CLOUD in script
+    assert "PYTHONPATH=/opt/arcade-cloud/lambda" in script
+    assert (root / "systemd" / "arcade-cloud-admin").stat().st_mode & 0o111

@@ -16,6 +16,7 @@ from flask.testing import FlaskClient
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.wrappers import Response
 
+from cloud.server.http_server import HttpServer
 from sandbox import ports
 from sandbox.checkout_page import CARDS, create_page
 from sandbox.checkout_port import (
@@ -25,7 +26,6 @@ from sandbox.checkout_port import (
     Purchase,
     UnknownPurchase,
 )
-from sandbox.http_server import HttpServer
 
 PAYS, DECLINED, NO_FUNDS = (card.number for card in CARDS)
 OPEN = Purchase(

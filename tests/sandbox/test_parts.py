@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import requests
 
+from cloud.server.http_server import HttpServer
+from cloud.server.sweeper import Sweeper
 from sandbox import ports, prices, sandbox_state
-from sandbox.http_server import HttpServer
-from sandbox.sweeper import Sweeper
 
 WAIT = 10.0
 

@@ -16,6 +16,7 @@ from cloud.adapters.stripe_gateway import StripeUnavailable
 from cloud.core.cabinets import Cabinet
 from cloud.core.messages import timestamp
 from cloud.core.orders import Order
+from cloud.core.payments import Payment
 from cloud.core.prices import Bonus, PriceList
 from cloud.core.reconciliation import Finding
 from cloud.services import cabinet_tokens
@@ -23,6 +24,7 @@ from cloud.settings import Settings, Times
 from cloud.stores.base import Item, Ledger, LedgerUnavailable, Replaceable, WriteResult
 from cloud.stores.sqlite import SqliteLedger
 from cloud.wiring import Cloud
+from tests.fakes import stripe_events
 from tests.fakes.ledgers import LaggingLedger
 from tests.simulation.stripeside import Nonsense, SimulatedStripe
 from tests.simulation.world import PowerCut, World
@@ -374,11 +376,20 @@ class CloudSide:
             self.stripe.nonsense.add(payment.intent_id)
         metadata = {"metadata": {"machine_id": payment.machine_id}}
         self.tell("payment_intent.created", {"id": payment.intent_id, **metadata})
-        self.tell(
-            "checkout.session.completed",
-            {"id": session_id, "payment_link": link_id, **metadata},
-        )
+        charge = stripe_events.charge_succeeded(payment, self._true_time())
+        self.tell("charge.succeeded", charge)
+        self.tell("checkout.session.completed", self._odd(session_id, payment))
         return session_id
+
+    def _odd(self, session_id: str, payment: Payment) -> dict[str, Any]:
+        """The session as its event has it; of some the signed events alone do not tell enough."""
+        session = stripe_events.session_completed(payment)
+        if self.world.faults.strike("session that events do not explain"):
+            # As with a second item: only Stripe can say what was bought, which is nothing of ours.
+            several = replace(payment, price_id="", quantity=0)
+            self.stripe.payments[session_id] = several
+            session["optional_items"] = [{"price": "price_of_others", "quantity": 1}]
+        return session
 
     def _run_out(self, intent_id: str) -> None:
         account = self.stripe.accounts[intent_id]
@@ -397,8 +408,9 @@ class CloudSide:
                 "data": {"object": subject},
             }
         ).encode()
-        delay = 0.3 + self.events % 3
-        faults = self.world.faults
+        delay, faults = 0.3, self.world.faults
+        if faults.strike("webhook overtaken"):
+            delay += faults.size("webhook overtaken", 0.1, 10.0)
         if faults.strike("webhook late"):
             delay += faults.size("webhook late", 1.0, 4 * 3600.0)
         account = self.stripe.account

@@ -50,6 +50,7 @@ RATES: dict[str, float] = {
     "Stripe away": 0.05,
     "Stripe's answer lost": 0.06,
     "webhook late": 0.1,
+    "webhook overtaken": 0.3,
     "webhook twice": 0.15,
     "webhook lost": 0.08,
     "webhook's answer lost": 0.08,
@@ -100,6 +101,7 @@ RATES: dict[str, float] = {
     "cable pulled at the best moment": 0.03,
     "tab left open": 0.05,
     "dashboard cancels at once": 0.02,
+    "session that events do not explain": 0.02,
 }
 
 # What finds faults of today's code: faults and invariants that are left out of a run until the

@@ -30,6 +30,12 @@ KEEPALIVE_SECONDS = 30
 DEAD_AFTER_SECONDS = 1.5 * KEEPALIVE_SECONDS
 # How much of the timeout a PUBACK may take on an old connection, if nothing else comes either.
 PATIENCE = 0.25
+# One that was not heard for QUIET_SECONDS may have died while the Lambda was frozen, and a player
+# waits: it gets this many times what its slowest PUBACK took, and no less than LEAST_SECONDS. If it
+# was alive after all, the hint comes twice, which is harmless.
+QUIET_SECONDS = 1.0
+TIMES_ITS_SLOWEST = 4.0
+LEAST_SECONDS = 0.05
 RETRY_SECONDS = 0.25
 
 
@@ -77,7 +83,7 @@ class MqttPublisher:
         while True:
             connection, is_new = self._usable()
             if connection.wait_until_up(deadline):
-                silence = self._timeout if is_new else self._timeout * PATIENCE
+                silence = self._timeout if is_new else connection.patience(self._timeout * PATIENCE)
                 if connection.publish(topic, payload, expiry_s, deadline, silence):
                     return
                 failure = "did not confirm the message"
@@ -162,6 +168,7 @@ class _Connection:
         self._heard_at = clock()
         self._heard = 0
         self._confirmed: set[int] = set()
+        self._slowest = 0.0
         self._changed = threading.Condition()
         self._up = False
         self._over = False
@@ -194,6 +201,12 @@ class _Connection:
         them; a clock that jumped says nothing, so that counts as too long."""
         return not self._over and abs(self._clock() - self._heard_at) < DEAD_AFTER_SECONDS
 
+    def patience(self, most: float) -> float:
+        """How many seconds, at most ``most``, it may be silent after a message."""
+        if abs(self._clock() - self._heard_at) < QUIET_SECONDS or not self._slowest:
+            return most
+        return min(most, max(LEAST_SECONDS, TIMES_ITS_SLOWEST * self._slowest))
+
     def wait_until_up(self, deadline: float) -> bool:
         """Whether the broker has taken the connection before ``deadline``."""
         with self._changed:
@@ -211,7 +224,8 @@ class _Connection:
             sent = self._client.publish(topic, payload, qos=1, properties=self._expiry(expiry_s))
         except ValueError:  # what paho raises for a message that it cannot even queue
             return False
-        quiet_until = time.monotonic() + silence
+        begun = time.monotonic()
+        quiet_until = begun + silence
         with self._changed:
             while sent.mid not in self._confirmed:
                 if self._over or time.monotonic() >= min(deadline, quiet_until):
@@ -220,6 +234,7 @@ class _Connection:
                 if self._heard != heard:
                     heard, quiet_until = self._heard, time.monotonic() + silence
             self._confirmed.discard(sent.mid)
+            self._slowest = max(self._slowest, time.monotonic() - begun)
         return True
 
     def _expiry(self, expiry_s: int | None) -> Properties | None:

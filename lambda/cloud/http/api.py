@@ -31,12 +31,13 @@ from cloud.http.api_gateway import (
 )
 from cloud.http.cabinet_auth import Cabinets, NotAllowed, WithItems, WithOrder, authenticate
 from cloud.http.refusals import Refusals
+from cloud.logs import about, during, note
 from cloud.services.cabinet_messages import CabinetMessages
 from cloud.services.claims import Changing, Claims, UnknownOrder
 from cloud.services.disconnects import Disconnects
 from cloud.services.heartbeats import Heartbeats
 from cloud.services.payment_links import PaymentLinks, UnknownPrice
-from cloud.services.stripe_events import StripeEvents
+from cloud.services.stripe_events import StripeEvent, StripeEvents
 from cloud.stores.base import Ledger, LedgerUnavailable
 
 log = logging.getLogger(__name__)
@@ -87,6 +88,11 @@ class Api:
 
     def handle(self, event: Mapping[str, Any]) -> Response:
         """Answers one API Gateway HTTP API event (payload format 2.0)."""
+        route = str(event.get("routeKey"))
+        with during(route=route if route in self.routes else "unknown"):
+            return self._answer(event)
+
+    def _answer(self, event: Mapping[str, Any]) -> Response:
         route = "unknown"
         try:
             request = request_of(event)
@@ -115,19 +121,19 @@ class Api:
         except Changing as error:
             return error_response(503, str(error))
         except StripeUnavailable as error:
-            log.error("%s", error)
+            log.error("%s", error, extra=about(status=503))
             return error_response(503, "Stripe cannot be asked now: try again")
         except StripeRefused as error:
-            log.error("%s", error)
+            log.error("%s", error, extra=about(status=502))
             return error_response(502, "Stripe refused: see the cloud's log")
         except LedgerUnavailable as error:
-            log.error("%s", error)
+            log.error("%s", error, extra=about(status=503))
             return error_response(503, "the ledger cannot be used now: try again")
         except UnknownEvent as error:
-            log.error("%s", error)
+            log.error("%s", error, extra=about(status=500))
             return error_response(500, str(error))
         except Exception:
-            log.exception("a call failed")
+            log.exception("a call failed", extra=about(status=500))
             return error_response(500, "the cloud failed on this call: see its log")
 
     def _up(self, _request: Request) -> Response:
@@ -162,18 +168,21 @@ class Api:
             raw, request.header("stripe-signature"), self._webhook_secret, self._clock()
         )
         event = requests.stripe_event(read_json(raw))
+        note(event=event.event_id, **_subject_of(event))
         done = self._stripe_events.handle(event)
-        log.info("%s %s: %s", event.type, event.event_id, done)
+        log.info("%s: %s", event.type, done, extra=about(status=200))
         return json_response({"message": done})
 
     def _claim(self, request: Request) -> Response:
         found = WithOrder(self._ledger, requests.order_id(request.json_body()))
         _, body = self._cabinet(request, found)
-        result = self._claims.claim(requests.claim(body), found.order)
+        asked = requests.claim(body)
+        note(order=asked.order_id)
+        result = self._claims.claim(asked, found.order)
         if isinstance(result, Refused):
             raise _refusal(result)
         order = result.order
-        log.info("%s claimed %s", order.machine_id, order.order_id)
+        log.info("the claim is granted", extra=about(status=200))
         return json_response(
             {
                 "order_id": order.order_id,
@@ -190,6 +199,7 @@ class Api:
         found = WithOrder(self._ledger, requests.order_id(request.json_body()))
         _, body = self._cabinet(request, found)
         asked = requests.settle(body)
+        note(order=asked.order_id)
         if isinstance(asked, LostRequest):
             result = self._claims.settle_lost(asked, found.order)
         else:
@@ -197,9 +207,9 @@ class Api:
         if isinstance(result, Refused):
             raise _refusal(result)
         log.info(
-            "%s settled %s: %d of %d pulses, charged %d of %d",
-            result.machine_id, result.order_id, result.pulsed, result.pulses,
-            result.charged, result.amount,
+            "settled with %d of %d pulses, charged %d of %d",
+            result.pulsed, result.pulses, result.charged, result.amount,
+            extra=about(status=200, state=result.state.value),
         )  # fmt: skip
         return json_response(
             {
@@ -243,14 +253,26 @@ class Api:
         """The cabinet that calls, proven by its token, and the body that it sent."""
         body = request.json_body()
         machine_id = requests.machine_id(body)
-        return authenticate(
+        cabinet = authenticate(
             cabinets or self._ledger, request.header("authorization"), machine_id
-        ), body
+        )
+        note(cabinet=cabinet.machine_id)
+        return cabinet, body
+
+
+def _subject_of(event: StripeEvent) -> dict[str, object]:
+    """What an event is about, for the log; who names it has Stripe's signature."""
+    subject = event.subject
+    if subject.get("object") == "checkout.session":
+        return {"order": subject.get("id"), "payment": subject.get("payment_intent")}
+    return {"payment": subject.get("payment_intent") or subject.get("id")}
 
 
 def _refusal(refused: Refused) -> HttpError:
     """The answer to a cabinet whose claim or settle does not apply."""
-    return HttpError(409, refused.reason, refused.code.value if refused.code else "")
+    code = refused.code.value if refused.code else ""
+    log.info("refused: %s", refused.reason, extra=about(status=409, code=code))
+    return HttpError(409, refused.reason, code)
 
 
 def _offer(link: PaymentLink) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Calls that were refused, in the log: told at once, counted, and never more than the log can bear.
 
 A line is ``refused status=401 route="POST /claim" cause="token" count=37``: one for each cause, the
-first at once and then one a minute at most with how many came since. What was sent is in none.
+first at once and then one a minute at most with how many came since. What was sent is in none. It
+counts for the metric ``refused``.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+
+from cloud.core import metrics
+from cloud.logs import about
 
 log = logging.getLogger(__name__)
 
@@ -39,4 +43,10 @@ class Refusals:
                 return
             self._counts[kind] = 0
             self._told_at[kind] = now
-        log.warning('refused status=%d route="%s" cause="%s" count=%d', status, route, cause, count)
+        log.warning(
+            'refused status=%d route="%s" cause="%s" count=%d', status, route, cause, count,
+            extra=about(
+                status=status, route=route, cause=cause, count=count,
+                **metrics.document(round(now * 1000), {"refused": count}),
+            ),
+        )  # fmt: skip

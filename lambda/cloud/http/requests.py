@@ -29,7 +29,9 @@ _USED = (
     ("payment_link",),
     ("payment_intent",),
     ("object",),
+    ("currency",),
     ("metadata", "machine_id"),
+    ("payment_method_details", "card", "fingerprint"),
 )
 
 

@@ -7,6 +7,7 @@ import logging
 from cloud.adapters.publisher import Publisher, PublishFailed
 from cloud.core import messages
 from cloud.core.orders import Order
+from cloud.logs import about
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ class CabinetMessages:
             "coinpulse",
             messages.coin_pulse(order, now),
             messages.coin_pulse_expiry_s(order, now),
+            order=order.order_id,
         )
 
     def game_over(self, machine_id: str, ended_at: str) -> bool:
@@ -33,14 +35,22 @@ class CabinetMessages:
     def payment(self, machine_id: str, status: str, now: float, payment_id: str = "") -> bool:
         """Says what a player's payment is doing."""
         payload = messages.payment(machine_id, status, now, payment_id)
-        return self._send(machine_id, "payment", payload, messages.PAYMENT_NEWS_S)
+        expiry_s = messages.PAYMENT_NEWS_S
+        return self._send(machine_id, "payment", payload, expiry_s, says=status, payment=payment_id)
 
     def _send(
-        self, machine_id: str, kind: str, payload: bytes, expiry_s: int | None = None
+        self,
+        machine_id: str,
+        kind: str,
+        payload: bytes,
+        expiry_s: int | None = None,
+        **about_it: str,
     ) -> bool:
+        extra = about(cabinet=machine_id, topic=kind, **about_it)
         try:
             self._publisher.publish(messages.topic(machine_id, kind), payload, expiry_s)
         except PublishFailed as error:
-            log.warning("no %s for %s: %s", kind, machine_id, error)
+            log.warning("no %s for %s: %s", kind, machine_id, error, extra=extra)
             return False
+        log.info("published %s", kind, extra=extra)
         return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 from cloud.core import money, orders
@@ -21,8 +20,6 @@ from cloud.services.forgiveness import ForgivenPulses
 from cloud.services.lost_orders import LostOrders
 from cloud.services.settlement import Settlement
 from cloud.stores.base import Ledger
-
-log = logging.getLogger(__name__)
 
 # What may be behind two statements about one order that cannot both be true.
 _CAUSES = (
@@ -173,7 +170,6 @@ class Claims:
         return refused
 
     def _report(self, order: Order, kind: str, text: str) -> None:
-        log.warning("order %s of %s: %s", order.order_id, order.machine_id, text)
         stamp = self._clock.stamp()
         self._ledger.insert(
             Incident(

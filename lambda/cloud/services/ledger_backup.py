@@ -18,6 +18,7 @@ from typing import Any
 
 from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
 from cloud.core.forgiveness import Forgiveness, of_cabinet, of_card
+from cloud.core.holds import Hold
 from cloud.core.orders import Order
 from cloud.stores import records
 from cloud.stores.base import Item, Ledger, LedgerUnavailable, WriteResult
@@ -30,6 +31,7 @@ _KINDS: dict[str, type[Any]] = {
     "order": Order,
     "incident": Incident,
     "forgiveness": Forgiveness,
+    "hold": Hold,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 Lines = Callable[[], Iterable[str]]  # the file from its beginning, each time
@@ -134,6 +136,8 @@ def _is_stored(ledger: Ledger, item: Item) -> bool:
         case Forgiveness():
             # SQLite deletes what has expired; DynamoDB does so as well, in its time.
             found = ledger.forgiveness(item.subject) or item
+        case Hold():
+            found = ledger.hold(item.intent_id) or item
         case Incident():
             return ledger.insert(item) is WriteResult.ALREADY_WRITTEN
     return found == item
@@ -209,6 +213,8 @@ def _place(item: Item) -> tuple[str, str]:
             return name, item.incident_id
         case Forgiveness():
             return name, item.subject
+        case Hold():
+            return name, item.intent_id
 
 
 def _digest(item: Item) -> bytes:

@@ -31,6 +31,14 @@ class Releases:
         """Releases an OPEN order, unless a claim is faster; returns what became of it."""
         return self._finish(order, orders.release(order, reason, self._clock.stamp()))
 
+    def store(self, order: Order, reason: str) -> Order:
+        """Stores a new order as one that is being released, unless it is stored already; returns
+        what became of it."""
+        releasing = orders.release(order, reason, self._clock.stamp())
+        if isinstance(releasing, Refused) or not self._ledger.insert(releasing):
+            return self._ledger.order(order.order_id) or order
+        return self._moved(releasing)
+
     def abandon(self, order: Order, reason: str) -> Order:
         """Releases a CLAIMED order, unless its settle is faster; returns what became of it."""
         return self._finish(order, orders.abandon(order, reason, self._clock.stamp()))
@@ -38,6 +46,9 @@ class Releases:
     def _finish(self, order: Order, releasing: Order | Refused) -> Order:
         if isinstance(releasing, Refused) or not self._ledger.replace(order, releasing):
             return self._ledger.order(order.order_id) or order
+        return self._moved(releasing)
+
+    def _moved(self, releasing: Order) -> Order:
         done = self._settlement.finish(releasing)
         now_ms = self._clock.now_ms()
         if done.state is OrderState.RELEASED and now_ms - done.paid_at_ms < NEWS_MS:

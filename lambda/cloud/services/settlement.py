@@ -15,6 +15,7 @@ from cloud.core.cabinets import Incident
 from cloud.core.orders import Order, OrderState, Refused
 from cloud.core.payments import Intent
 from cloud.core.stamps import Stamp
+from cloud.logs import about
 from cloud.services.clock import Clock
 from cloud.stores.base import Ledger
 
@@ -49,7 +50,8 @@ class Settlement:
         try:
             charged = self._charge(order, due)
         except StripeUnavailable as error:
-            log.warning("order %s stays %s: %s", order.order_id, order.state.value, error)
+            told = about(order=order.order_id)
+            log.warning("the order stays %s: %s", order.state.value, error, extra=told)
             return order
         except StripeRefused as refusal:
             return self._refused(order, due, refusal)
@@ -109,7 +111,7 @@ class Settlement:
             return self._after_refusal(order, due, key, refusal)
 
     def _after_refusal(self, order: Order, due: int, key: str, refusal: StripeRefused) -> int:
-        log.warning("Stripe refused to %s: %s", key, refusal)
+        log.warning("Stripe refused to %s: %s", key, refusal, extra=about(order=order.order_id))
         if self._stripe.intent(order.intent_id).over:
             # Somebody captured or cancelled in the dashboard, the hold ran out, or our own call
             # took effect and its answer was lost.
@@ -141,7 +143,7 @@ class Settlement:
 
     def _refused(self, order: Order, due: int, refusal: StripeRefused) -> Order:
         """Tells the operator of money that Stripe does not move, and lets the sweep try later."""
-        log.error("Stripe refuses to finish %s: %s", order.order_id, refusal)
+        log.error("Stripe refuses to finish it: %s", refusal, extra=about(order=order.order_id))
         if due:
             what = (
                 f"the machine gave {order.pulsed} of {order.pulses} pulses, and "

@@ -1,7 +1,10 @@
 """What Stripe's events do: a paid Checkout Session becomes an order, a failed card a message.
 
-An event is only a reason to look. What was paid, and whether the money is there, is asked of
-Stripe; the cabinet is that of the Payment Link, as the ledger has it.
+What the signed events say themselves makes the order of a usual payment: that a card's bank holds
+the money comes first (``charge.succeeded``, kept for a day), what it bought comes with the session
+(``checkout.session.completed``, which makes the order). Where that does not suffice Stripe is asked
+(:mod:`cloud.core.holds`; decision 0021). The cabinet is that of the Payment Link, as the ledger has
+it. Events come twice, late, never and in any order: whichever stores the order first has made it.
 """
 
 from __future__ import annotations
@@ -11,8 +14,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cloud.adapters.stripe_gateway import Gateway, StripeRefused
-from cloud.core import money, orders
-from cloud.core.cabinets import Incident, PaymentLink
+from cloud.core import holds, money, orders
+from cloud.core.cabinets import Cabinet, Incident, PaymentLink
+from cloud.core.holds import Reserved
 from cloud.core.order_history import begun
 from cloud.core.orders import Order, OrderState, Refused, Schedule
 from cloud.core.payments import HOLD_SECONDS, Money, Payment, money_of
@@ -27,6 +31,8 @@ from cloud.stores.base import Ledger
 
 log = logging.getLogger(__name__)
 
+CANCELLED = "its hold was cancelled in Stripe's dashboard"
+MOST_LINKS = 200  # that a process keeps in memory, a kilobyte each
 NEWS_MS = 60_000  # what happened to a payment before that is no news to a cabinet's screen
 
 
@@ -62,6 +68,7 @@ class StripeEvents:
         self._schedule = schedule
         self._card_hash = card_hash
         self._clock = clock
+        self._links: dict[str, PaymentLink] = {}
 
     def handle(self, event: StripeEvent) -> str:
         """Does what an event asks for; returns a few words for the log and the answer.
@@ -69,30 +76,52 @@ class StripeEvents:
         When it returns, an order that the event makes is stored. It raises what the ledger and
         Stripe raise when they are away, so that Stripe sends the event again.
         """
-        match event.type:
-            case "checkout.session.completed" | "checkout.session.async_payment_succeeded":
-                return self._paid(event)
-            case "payment_intent.created" | "payment_intent.processing":
-                return self._payment_status(event, "processing")
-            case "payment_intent.payment_failed" | "checkout.session.async_payment_failed":
-                return self._payment_status(event, "declined")
-            case "payment_intent.canceled":
-                return self._cancelled(event)
-            case "charge.refunded" | "charge.dispute.created" | "charge.dispute.closed":
-                return self._refunds.on_charge_event(
-                    str(event.subject.get("payment_intent") or ""),
-                    disputed=event.type == "charge.dispute.created",
-                )
-            case _:
-                return f"nothing to do for {event.type}"
+        answer = _ANSWERS.get(event.type)
+        return answer(self, event) if answer else f"nothing to do for {event.type}"
+
+    def _held(self, event: StripeEvent) -> str:
+        """Keeps what a charge says of the hold for the session's event, which asks nobody then."""
+        found = holds.reserved(event.subject)
+        if found is None or not _machine_id(event):
+            return "no hold for a cabinet"
+        card = self._card_hash(found.fingerprint)
+        kept = self._ledger.insert(holds.hold(found, card, self._clock.stamp()))
+        return "the hold is kept" if kept else "the hold is known already"
 
     def _paid(self, event: StripeEvent) -> str:
+        link = self._link(str(event.subject.get("payment_link") or ""))
+        if link is None:
+            return self._not_ours(event, str(event.subject.get("id", "")))
+        order = self._order_by_events(event, link)
+        return self._ask_stripe(event, link) if order is None else self._store(event, link, order)
+
+    def _link(self, link_id: str) -> PaymentLink | None:
+        """A link. What it sells, and where, never changes, so it is read once; whether it is on may
+        be of before."""
+        link = self._links.get(link_id) or self._ledger.link(link_id)
+        if link:
+            if len(self._links) >= MOST_LINKS:
+                self._links.clear()
+            self._links[link_id] = link
+        return link
+
+    def _order_by_events(self, event: StripeEvent, link: PaymentLink) -> Order | None:
+        """The order as the signed events have it, if they suffice and a cabinet may claim it."""
+        now_ms = self._clock.now_ms()
+        intent_id = str(event.subject.get("payment_intent") or "")
+        if not intent_id or now_ms >= self._deadline_ms(event, now_ms):
+            return None  # of a late one Stripe may know that it was settled long ago
+        hold = self._ledger.hold(intent_id)
+        payment = holds.payment_of(event.subject, link, hold) if hold else None
+        if hold is None or payment is None:
+            return None
+        return self._order(event, link, payment, held=True, card=hold.card)
+
+    def _ask_stripe(self, event: StripeEvent, link: PaymentLink) -> str:
+        """Makes the order of what Stripe says now."""
         session_id = str(event.subject.get("id", ""))
         if self._ledger.order(session_id):
             return "the order is stored already"
-        link = self._ledger.link(str(event.subject.get("payment_link") or ""))
-        if link is None:
-            return self._not_ours(event, session_id)
         try:
             payment = self._stripe.payment(session_id)
         except StripeRefused as refusal:
@@ -102,38 +131,64 @@ class StripeEvents:
         found = money_of(payment)
         if found is Money.NOT_THERE:
             return "no order: the money is not there"
-        order = self._order(event, link, payment, found)
+        card = self._card_hash(payment.fingerprint)
+        order = self._order(event, link, payment, found is Money.HELD, card)
         late = self._clock.now_ms() >= order.deadline_ms
         if payment.pulses or (found is Money.CAPTURED and late):
             # A cabinet has settled it: this ledger was restored from before that.
             return self._rebuild(order)
+        if order.held and not late and self._was_cancelled(order):
+            return "no order: its hold was cancelled"
+        return self._store(event, link, order)
+
+    def _was_cancelled(self, order: Order) -> bool:
+        """Whether a hold was cancelled since Stripe was asked; keeps it otherwise, so that the
+        event of a cancellation from now on knows that the order is about to be stored."""
+        found = Reserved(order.intent_id, order.amount, order.currency, order.hold_until_ms, "")
+        if self._ledger.insert(holds.hold(found, order.card, self._clock.stamp())):
+            return False
+        known = self._ledger.hold(order.intent_id)
+        return known is not None and known.cancelled
+
+    def _store(self, event: StripeEvent, link: PaymentLink, order: Order) -> str:
+        """Stores a new order and hints at it, or releases it at once."""
         if not self._ledger.insert(order):
             return "the order is stored already"
         if order.credits < 1:
-            self._report(event, session_id, "paid for nothing on the link's price list: released")
+            text = "paid for nothing on the link's price list: released"
+            self._report(event, order.order_id, text)
             self._releases.release(order, "paid for nothing on the price list")
             return "the order is stored and released"
-        cabinet = self._ledger.cabinet(order.machine_id)
-        if cabinet is None or cabinet.removed:
+        # Whoever paid waits for the hint, and nobody for the look at the cabinet. A link that is to
+        # be off may be of a cabinet that is gone: only there the look comes first.
+        late = self._clock.now_ms() >= order.deadline_ms
+        hinted = link.wanted and not late
+        if hinted:
+            self._hint(order)
+        if _is_gone(self._ledger.cabinet(order.machine_id)):
             self._report(
-                event,
-                session_id,
-                f"paid for {order.machine_id}, which is gone: released",
+                event, order.order_id, f"paid for {order.machine_id}, which is gone: released"
             )
             self._releases.release(order, "its cabinet is gone")
             return "the order is stored and released"
-        now_ms = self._clock.now_ms()
-        if now_ms >= order.deadline_ms:
+        if late:
             self._releases.release(order, "the event came after the deadline")
             return "the order is stored and released: it is too late"
-        self._cabinet_messages.coin_pulse(order, now_ms / 1000)
+        if not hinted:
+            self._hint(order)
         return "the order is stored"
 
+    def _hint(self, order: Order) -> None:
+        self._cabinet_messages.coin_pulse(order, self._clock.now_ms() / 1000)
+
+    def _deadline_ms(self, event: StripeEvent, now_ms: int) -> int:
+        # An event from the future must not make an order that waits for it.
+        return min(to_ms(event.created), now_ms) + self._schedule.deadline_ms
+
     def _order(
-        self, event: StripeEvent, link: PaymentLink, payment: Payment, found: Money
+        self, event: StripeEvent, link: PaymentLink, payment: Payment, held: bool, card: str
     ) -> Order:
         known = payment.price_id == link.price_id and payment.quantity >= 1
-        held = found is Money.HELD
         hold_until = (payment.hold_until or event.created + HOLD_SECONDS) if held else 0.0
         paid_at_ms = to_ms(event.created)
         stamp = self._clock.stamp()
@@ -146,11 +201,10 @@ class StripeEvents:
             amount=payment.amount,
             currency=payment.currency,
             intent_id=payment.intent_id,
-            card=self._card_hash(payment.fingerprint),
+            card=card,
             held=held,
             paid_at_ms=paid_at_ms,
-            # An event from the future must not make an order that waits for it.
-            deadline_ms=min(paid_at_ms, stamp.at_ms) + self._schedule.deadline_ms,
+            deadline_ms=self._deadline_ms(event, stamp.at_ms),
             hold_until_ms=to_ms(hold_until),
             write_id=stamp.write_id,
             changed_at_ms=stamp.at_ms,
@@ -162,6 +216,7 @@ class StripeEvents:
         rebuilt = orders.rebuild(order, self._stripe.intent(order.intent_id), self._clock.stamp())
         if isinstance(rebuilt, Refused):
             return "the order is stored already"
+        # Before it is stored: whoever finds it stored does not come here again.
         report_rebuilt(self._ledger, rebuilt, self._clock.stamp())
         if not self._ledger.insert(rebuilt):
             return "the order is stored already"
@@ -175,21 +230,57 @@ class StripeEvents:
         """
         if not self._cabinet_of(event):
             return "no cabinet of ours"
-        session_id = self._stripe.session_of(str(event.subject.get("id") or ""))
+        intent_id = str(event.subject.get("id") or "")
+        session_id = self._stripe.session_of(intent_id)
         order = self._ledger.order(session_id) if session_id else None
+        if order is None:
+            order = self._cancelled_first(event, intent_id, session_id)
         if order is None:
             return self._payment_status(event, "cancelled")
         if order.state is OrderState.OPEN:
-            order = self._releases.release(order, "its hold was cancelled in Stripe's dashboard")
+            order = self._releases.release(order, CANCELLED)
         return f"the order is {order.state.value}"
+
+    def _cancelled_first(self, event: StripeEvent, intent_id: str, session_id: str) -> Order | None:
+        """Keeps a hold that was cancelled before its order was stored from making one.
+
+        If the hold was heard of, its session's event may have looked already and be about to store
+        the order. So the order is stored here, as one that is released: whichever comes second
+        finds it.
+        """
+        now_ms = self._clock.now_ms()
+        if now_ms >= self._deadline_ms(event, now_ms):
+            return None  # the events of before it are late too: they ask Stripe
+        if self._ledger.insert(holds.cancelled(intent_id, self._clock.stamp())):
+            return None
+        hold = self._ledger.hold(intent_id)
+        if hold is None or hold.cancelled or not session_id:
+            return None
+        payment = self._stripe.payment(session_id)
+        link = self._ledger.link(payment.link_id)
+        if link is None:
+            return None
+        order = self._order(event, link, payment, held=True, card=hold.card)
+        return self._releases.store(order, CANCELLED)
 
     def _cabinet_of(self, event: StripeEvent) -> str:
         """The cabinet that an event's metadata names; empty if it is none of ours."""
-        metadata = event.subject.get("metadata")
-        machine_id = metadata.get("machine_id") if isinstance(metadata, Mapping) else None
-        if not isinstance(machine_id, str) or self._ledger.cabinet(machine_id) is None:
-            return ""
-        return machine_id
+        machine_id = _machine_id(event)
+        return machine_id if machine_id and self._ledger.cabinet(machine_id) else ""
+
+    def _refunded(self, event: StripeEvent) -> str:
+        intent_id = str(event.subject.get("payment_intent") or "")
+        return self._refunds.on_charge_event(intent_id, disputed=False)
+
+    def _disputed(self, event: StripeEvent) -> str:
+        intent_id = str(event.subject.get("payment_intent") or "")
+        return self._refunds.on_charge_event(intent_id, disputed=True)
+
+    def _processing(self, event: StripeEvent) -> str:
+        return self._payment_status(event, "processing")
+
+    def _declined(self, event: StripeEvent) -> str:
+        return self._payment_status(event, "declined")
 
     def _payment_status(self, event: StripeEvent, status: str) -> str:
         machine_id = self._cabinet_of(event)
@@ -231,7 +322,37 @@ class StripeEvents:
         return text
 
 
+def _is_gone(cabinet: Cabinet | None) -> bool:
+    return cabinet is None or cabinet.removed
+
+
+def _machine_id(event: StripeEvent) -> str:
+    """The cabinet that an event's metadata names, ours or not; empty if there is none."""
+    metadata = event.subject.get("metadata")
+    machine_id = metadata.get("machine_id") if isinstance(metadata, Mapping) else None
+    return machine_id if isinstance(machine_id, str) else ""
+
+
 def _payment_id(subject: Mapping[str, object]) -> str:
     """The PaymentIntent that an event about it, or about its session, is about."""
     found = subject.get("payment_intent" if subject.get("object") == "checkout.session" else "id")
     return found if isinstance(found, str) else ""
+
+
+# Every event that is read, and what answers it.
+_ANSWERS: Mapping[str, Callable[[StripeEvents, StripeEvent], str]] = {
+    "checkout.session.completed": lambda events, event: events._paid(event),
+    "checkout.session.async_payment_succeeded": lambda events, event: events._paid(event),
+    "checkout.session.async_payment_failed": lambda events, event: events._declined(event),
+    "payment_intent.created": lambda events, event: events._processing(event),
+    "payment_intent.processing": lambda events, event: events._processing(event),
+    "payment_intent.payment_failed": lambda events, event: events._declined(event),
+    "payment_intent.canceled": lambda events, event: events._cancelled(event),
+    "charge.succeeded": lambda events, event: events._held(event),
+    "charge.refunded": lambda events, event: events._refunded(event),
+    "charge.dispute.created": lambda events, event: events._disputed(event),
+    "charge.dispute.closed": lambda events, event: events._refunded(event),
+}
+
+# What Stripe's webhook endpoint has to be subscribed to: these and no others.
+EVENTS_READ = tuple(_ANSWERS)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from itertools import chain, islice
 
 from cloud.adapters.stripe_gateway import StripeRefused, StripeUnavailable
-from cloud.core import cabinets, orders
+from cloud.core import cabinets, metrics, orders
 from cloud.core.cabinets import Incident
 from cloud.core.orders import FINISHED, Order, OrderState, Refused, Schedule
+from cloud.logs import about, during
 from cloud.services.cabinet_messages import CabinetMessages
 from cloud.services.clock import Clock
 from cloud.services.payment_links import PaymentLinks
@@ -100,7 +101,9 @@ class Sweep:
         done["left"] = sum(1 for _ in islice(waiting, MOST_COUNTED))
         swept = Swept(**done)
         if swept != Swept():
-            log.info("swept: %s", ", ".join(f"{n} {name}" for name, n in done.items() if n))
+            told = {name: n for name, n in done.items() if n}
+            text = ", ".join(f"{n} {name}" for name, n in told.items())
+            log.info("swept: %s", text, extra=about(**told))
         return swept
 
     def _each(self, due: Iterator[str]) -> Iterator[str]:
@@ -118,8 +121,9 @@ class Sweep:
             name = next(due, None)
             if name is None:
                 return
-            if what := sweep(name):
-                done[what] += 1
+            with during(sweep=name):
+                if what := sweep(name):
+                    done[what] += 1
 
     def _sweep_order(self, order_id: str) -> str:
         """Does what an order needs; returns the field of :class:`Swept` that counts it."""
@@ -129,14 +133,14 @@ class Sweep:
             if what != "failed":
                 return what
         except (StripeUnavailable, StripeRefused, LedgerUnavailable) as error:
-            log.warning("order %s waits for the next sweep: %s", order_id, error)
+            log.warning("it waits for the next sweep: %s", error, extra=about(order=order_id))
         except Exception:
             # A defect that one order shows must not keep the money of the others waiting.
-            log.exception("order %s waits for the next sweep", order_id)
+            log.exception("it waits for the next sweep", extra=about(order=order_id))
         try:
             self._put_behind(order_id)
         except LedgerUnavailable as error:
-            log.warning("order %s stays where it is: %s", order_id, error)
+            log.warning("it stays where it is: %s", error, extra=about(order=order_id))
         return "failed"
 
     def _put_behind(self, order_id: str) -> None:
@@ -163,13 +167,13 @@ class Sweep:
         try:
             return "switched_off" if self._cabinet(machine_id) else ""
         except (StripeUnavailable, StripeRefused, LedgerUnavailable) as error:
-            log.warning("the link of %s stays on: %s", machine_id, error)
+            log.warning("its link stays on: %s", error, extra=about(cabinet=machine_id))
         except Exception:
-            log.exception("the link of %s stays on", machine_id)
+            log.exception("its link stays on", extra=about(cabinet=machine_id))
         try:
             self._put_cabinet_behind(machine_id)
         except LedgerUnavailable as error:
-            log.warning("cabinet %s stays where it is: %s", machine_id, error)
+            log.warning("it stays where it is: %s", error, extra=about(cabinet=machine_id))
         return "failed"
 
     def _sweep_link(self, link_id: str) -> str:
@@ -294,7 +298,15 @@ class Sweep:
         ):
             due_at_ms = cabinets.silent_from_ms(presence.seen_at_ms, self._silence_ms)
         else:
+            if cabinet and not cabinet.removed and presence.healthy:
+                self._tell_silent(machine_id, stamp.at_ms)
             was_on = self._links.switch_off(machine_id)
         # If a heartbeat was faster, or a link was switched on, that says when to look again.
         self._ledger.replace(presence, cabinets.due_at(machine_id, presence, due_at_ms, stamp))
         return was_on
+
+    def _tell_silent(self, machine_id: str, now_ms: int) -> None:
+        """One line for each silence of a cabinet that said last that it can sell; where its link
+        could not be switched off, another one in the next sweep."""
+        extra = about(cabinet=machine_id, **metrics.document(now_ms, {"silent": 1}))
+        log.warning("the cabinet is silent: its link goes off", extra=extra)

@@ -16,6 +16,7 @@ class TimeBudget:
         self._ms = ms
         self._clock = clock
         self._begun_ms = self._until_ms = 0
+        self._ended = False
         self.begun = 0
 
     def begin(self) -> None:
@@ -28,9 +29,13 @@ class TimeBudget:
         """Lets only ``part`` of the whole time be used from now on."""
         self._until_ms = self._begun_ms + round(self._ms * part)
 
+    def end(self) -> None:
+        """Ends it for good, as the process is to end; any thread may call it."""
+        self._ended = True
+
     def over(self) -> bool:
         """Whether the time that is allowed has passed."""
-        return self._clock.now_ms() >= self._until_ms
+        return self._ended or self._clock.now_ms() >= self._until_ms
 
 
 class _Bounded:

@@ -14,9 +14,10 @@ from typing import Protocol
 
 from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
 from cloud.core.forgiveness import Forgiveness
+from cloud.core.holds import Hold
 from cloud.core.orders import UNFINISHED, Order
 
-Item = Order | Cabinet | PaymentLink | Presence | Incident | Forgiveness
+Item = Order | Cabinet | PaymentLink | Presence | Incident | Forgiveness | Hold
 Replaceable = Order | Cabinet | PaymentLink | Presence | Forgiveness
 
 
@@ -109,6 +110,10 @@ class Ledger(Protocol):
 
     def forgiveness(self, subject: str) -> Forgiveness | None:
         """What was forgiven to a card or at a cabinet; consistent. It may be gone once expired."""
+
+    def hold(self, intent_id: str) -> Hold | None:
+        """What signed events told of a PaymentIntent's hold; consistent. It may be gone once
+        expired."""
 
     def lagging_due_order_ids(self, now_ms: int) -> Iterator[str]:
         """Orders with ``due_at_ms`` at ``now_ms`` or before, the longest due first."""

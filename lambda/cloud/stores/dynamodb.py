@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
 from cloud.core.forgiveness import Forgiveness
+from cloud.core.holds import Hold
 from cloud.core.orders import FINISHED, UNFINISHED, Order
 from cloud.stores import dynamodb_table as table
 from cloud.stores import records
@@ -35,6 +36,7 @@ _KINDS: dict[type, str] = {
     PaymentLink: "link",
     Incident: "incident",
     Forgiveness: "forgiveness",
+    Hold: "hold",
 }
 _INSTALLATION = {"pk": {"S": "installation"}}
 _PRESENCE = "presence:"
@@ -139,6 +141,9 @@ class DynamoDBLedger:
 
     def forgiveness(self, subject: str) -> Forgiveness | None:
         return self._item(Forgiveness, subject)
+
+    def hold(self, intent_id: str) -> Hold | None:
+        return self._item(Hold, intent_id)
 
     def lagging_due_order_ids(self, now_ms: int) -> Iterator[str]:
         return self._due(Order, now_ms)
@@ -329,6 +334,8 @@ def _key(item: Item) -> str:
             return item.incident_id
         case Forgiveness():
             return item.subject
+        case Hold():
+            return item.intent_id
 
 
 def _index_attributes(item: Item, keep_ms: int) -> dict[str, str | int | None]:
@@ -364,7 +371,7 @@ def _index_attributes(item: Item, keep_ms: int) -> dict[str, str | int | None]:
                 **_in(table.ALL, f"incident#{table.shard_of(key)}", happened),
                 **_expiry(item.at_ms, keep_ms),
             }
-        case Forgiveness():
+        case Forgiveness() | Hold():
             return {table.TTL: item.expires_at_ms // 1000 + 1}
 
 

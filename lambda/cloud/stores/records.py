@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
 from cloud.core.forgiveness import Forgiveness, ForgivenOrder
+from cloud.core.holds import Hold
 from cloud.core.order_history import Step
 from cloud.core.orders import Order, OrderState
 from cloud.core.prices import Bonus, PriceList
@@ -95,6 +96,7 @@ _NAMES: dict[type, tuple[str, ...]] = {
         Incident,
         Forgiveness,
         ForgivenOrder,
+        Hold,
         PriceList,
         Bonus,
     )

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
 from cloud.core.forgiveness import DAY_MS, Forgiveness
+from cloud.core.holds import KEPT_MS, Hold
 from cloud.core.orders import FINISHED, UNFINISHED, Order, OrderState
 from cloud.stores import records
 from cloud.stores.base import (
@@ -66,6 +67,9 @@ CREATE TABLE IF NOT EXISTS forgiveness (
     id TEXT PRIMARY KEY, expires_at_ms INTEGER NOT NULL, version INTEGER NOT NULL,
     body TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS forgiveness_by_end ON forgiveness (expires_at_ms);
+CREATE TABLE IF NOT EXISTS holds (
+    id TEXT PRIMARY KEY, expires_at_ms INTEGER NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS holds_by_end ON holds (expires_at_ms);
 PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """
@@ -80,6 +84,7 @@ _TABLES: dict[type, str] = {
     PaymentLink: "links",
     Incident: "incidents",
     Forgiveness: "forgiveness",
+    Hold: "holds",
 }
 T = TypeVar("T", bound=Item)
 Value = str | int | None
@@ -123,10 +128,13 @@ class SqliteLedger:
         self._db.executescript(_SCHEMA)
 
     def insert(self, item: Item) -> WriteResult:
-        if isinstance(item, Forgiveness):
-            # SQLite deletes nothing by itself: what a card was forgiven is kept for a day.
-            written_at_ms = item.expires_at_ms - DAY_MS
-            self._write("DELETE FROM forgiveness WHERE expires_at_ms<=?", (written_at_ms,))
+        if isinstance(item, Forgiveness | Hold):
+            # SQLite deletes nothing by itself: these are kept for a day.
+            kept_ms = DAY_MS if isinstance(item, Forgiveness) else KEPT_MS
+            written_at_ms = item.expires_at_ms - kept_ms
+            self._write(
+                f"DELETE FROM {_TABLES[type(item)]} WHERE expires_at_ms<=?", (written_at_ms,)
+            )
         columns = {"id": _key(item), **_columns(item), "body": _body(item)}
         written = self._write(
             f"INSERT OR IGNORE INTO {_TABLES[type(item)]} ({', '.join(columns)})"
@@ -192,6 +200,9 @@ class SqliteLedger:
 
     def forgiveness(self, subject: str) -> Forgiveness | None:
         return self._item(Forgiveness, subject)
+
+    def hold(self, intent_id: str) -> Hold | None:
+        return self._item(Hold, intent_id)
 
     def lagging_due_order_ids(self, now_ms: int) -> Iterator[str]:
         return self._ids("orders", "due_at_ms", "due_at_ms<=?", (now_ms,))
@@ -313,6 +324,8 @@ def _key(item: Item) -> str:
             return item.incident_id
         case Forgiveness():
             return item.subject
+        case Hold():
+            return item.intent_id
 
 
 def _columns(item: Item) -> dict[str, Value]:
@@ -344,6 +357,8 @@ def _columns(item: Item) -> dict[str, Value]:
             return {"at_ms": item.at_ms}
         case Forgiveness():
             return {"expires_at_ms": item.expires_at_ms, "version": item.version}
+        case Hold():
+            return {"expires_at_ms": item.expires_at_ms}
 
 
 def _condition(old: Replaceable) -> dict[str, Value]:

@@ -13,7 +13,7 @@ from sandbox.stripe_simulator.checkout import Checkout
 from sandbox.stripe_simulator.context import Context
 from sandbox.stripe_simulator.failures import Failures
 from sandbox.stripe_simulator.store import Store
-from sandbox.stripe_simulator.webhooks import Deliveries
+from sandbox.stripe_simulator.webhooks import SUBSCRIBED, Deliveries
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,8 @@ class StripeSimulator:
     """Stripe's servers on one machine: the state in ``directory``, one key, one endpoint.
 
     ``public_url`` is where phones reach the checkout page, ``webhook_url`` where events go; both
-    may be set later, when the ports are known. Until then events are queued.
+    may be set later, when the ports are known. Until then events are queued. ``subscribed`` are the
+    types that the endpoint is sent.
     """
 
     def __init__(
@@ -35,12 +36,13 @@ class StripeSimulator:
         public_url: str,
         webhook_url: str | None,
         clock: Callable[[], float] = time.time,
+        subscribed: frozenset[str] = SUBSCRIBED,
     ) -> None:
         self.secret_key = secret_key
         self.public_url = public_url
         self.clock = clock
         self.store = Store(directory / "stripe.db")
-        self.deliveries = Deliveries(self.store, webhook_secret, webhook_url, clock)
+        self.deliveries = Deliveries(self.store, webhook_secret, webhook_url, clock, subscribed)
         self.failures = Failures()
         self.checkout = Checkout(self.begin)
         self._thread: threading.Thread | None = None

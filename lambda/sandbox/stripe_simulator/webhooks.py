@@ -34,7 +34,7 @@ RETRY_FOR_SECONDS = 3 * 3600.0
 JITTER = 0.25
 TIMEOUT_SECONDS = (3.05, 10.0)
 
-# The endpoint's subscription, as docs/protocol.md tells operators to set it up at Stripe.
+# What an endpoint is sent that does not say what it wants.
 SUBSCRIBED = frozenset(
     {
         "checkout.session.completed",

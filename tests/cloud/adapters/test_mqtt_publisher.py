@@ -264,6 +264,40 @@ def test_a_connection_that_died_unheard_is_replaced_within_the_timeout(
     publisher.close()
 
 
+def test_a_connection_that_was_quiet_and_died_is_replaced_at_once(line: Line) -> None:
+    """As after a Lambda was frozen for some seconds. With a quarter of this timeout for each
+    message, as for a connection that is busy, the test would not end."""
+    now = [1000.0]
+    publisher = MqttPublisher(line.url, 3600.0, lambda: now[0])
+    publisher.publish("a", b"1")
+    line.cut()
+    now[0] += 5
+    publishing = Publishing(publisher, b"second")
+    assert publishing.result() == ""
+    assert line.connections == 2
+    publisher.close()
+
+
+def test_a_connection_that_was_quiet_is_given_four_times_its_slowest_answer(
+    line: Line, through: Through, clock: Clock
+) -> None:
+    publisher = through(4.0)
+    line.holding = True
+    publishing = Publishing(publisher, b"first")
+    line.release()
+    line.wait_for(b"first")
+    clock.now += 0.1
+    line.release()
+    assert publishing.result() == ""
+    clock.now += 5
+    publishing = Publishing(publisher, b"second")
+    line.wait_for(b"second")
+    clock.now += 0.3
+    line.release()
+    assert publishing.result() == ""
+    assert line.connections == 1
+
+
 def test_a_slow_broker_is_waited_for_and_not_called_dead(
     line: Line, through: Through, clock: Clock
 ) -> None:

@@ -26,8 +26,8 @@ def test_each_step_is_stored_by_the_write_that_it_is_about() -> None:
     arcade.settle(order_id, 1, 1)
     steps = [step.what for step in arcade.order(order_id).history]
     assert steps == ["paid", "stored", "claimed", "settling", "settled"]
-    # Store, claim, settle and charge: as many as without a history.
-    assert counting.counts["writes"] == 4
+    # Hold, store, claim, settle and charge: as many as without a history.
+    assert counting.counts["writes"] == 5
     arcade.close()
 
 

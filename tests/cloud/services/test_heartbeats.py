@@ -49,7 +49,8 @@ def test_a_heartbeat_and_a_payment_read_and_write_little(
     arcade_cost = cost(arcade.ask("/status", {"healthy": True})[0])
     # Which links and orders the cabinet has; all of them, with the cabinet's token.
     assert arcade_cost == {"writes": 1, "lists": 1, "reads": 1}
-    # The order that may be there, the link, the cabinet.
+    assert cost(arcade.deliver(arcade.reserved(session_id))[0]) == {"writes": 1}
+    # The link, the hold, the cabinet.
     assert cost(arcade.deliver(arcade.completed(session_id))[0]) == {"writes": 1, "reads": 3}
     # The cabinet's token and the order, together.
     assert cost(arcade.claim(session_id)[0]) == {"writes": 1, "reads": 1}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import random
 import threading
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from stripe import WebhookSignature
+from stripe import SignatureVerificationError, WebhookSignature
 
 from cloud.adapters.stripe_gateway import StripeUnavailable
 from cloud.core import cabinets
@@ -430,3 +431,24 @@ def test_the_event_of_our_own_release_says_nothing_again(arcade: Arcade) -> None
     sent = len(arcade.publisher.sent)
     assert cancelled_in_the_dashboard(arcade, order_id) == "the order is released"
     assert len(arcade.publisher.sent) == sent
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_signature_is_right_where_stripes_library_says_so(arcade: Arcade, seed: int) -> None:
+    rng = random.Random(seed)
+    body = arcade.event("customer.created", {"name": "Zoë"})
+    now = int(arcade.now)
+    right = WebhookSignature.generate_signature_header(body.decode(), SECRET, now)
+    signature = right.partition("v1=")[2]
+    parts = [f"t={now}", f"v1={signature}", "v1=", "v1=00", "v0=x", f"v0={signature}", "",
+             f"v1={signature.upper()}", "t", f"v1={signature}0", f"t={now} "]  # fmt: skip
+    chosen = rng.sample(parts, rng.randrange(1, 7))
+    header = ",".join(chosen if seed % 4 else [*parts[:2], *chosen[:1]])
+    stamps = [part for part in header.split(",") if part.partition("=")[0] == "t"]
+    try:
+        known = WebhookSignature.verify_header(body.decode(), header, SECRET, tolerance=None)
+    except SignatureVerificationError:
+        known = False
+    status, _ = arcade.http("POST", "/addCredit", body, {"Stripe-Signature": header})
+    # Stricter in one thing: two timestamps are one too many, and each is a plain number.
+    assert (status == 200) is (known and stamps == [f"t={now}"])

@@ -256,3 +256,42 @@ def test_what_was_not_reached_is_counted(arcade: Arcade) -> None:
     assert swept.left + swept.failed == 7
     assert swept.left >= 4
     assert json.dumps(vars(swept))
+
+
+def test_a_sweep_that_is_ended_finishes_what_it_is_at_and_leaves_the_rest(arcade: Arcade) -> None:
+    order_ids = [arcade.pay() for _ in range(4)]
+    arcade.now += 121
+
+    def end(call: str, when: str) -> None:
+        if call == "cancel":
+            arcade.cloud.end_sweep()
+
+    arcade.stripe.trouble = end
+    swept = arcade.cloud.sweep()
+    assert (swept.released, swept.failed) == (1, 0)
+    assert swept.left >= 3
+    states = [arcade.order(order_id).state for order_id in order_ids]
+    assert sorted(state.value for state in states) == ["open", "open", "open", "released"]
+    assert arcade.cloud.sweep().released == 0
+    # The next process goes on.
+    arcade.stripe.trouble = lambda call, when: None
+    arcade.use(arcade.ledger)
+    assert arcade.cloud.sweep().released == 3
+    assert [arcade.stripe.holds(order_id) for order_id in order_ids] == [False] * 4
+
+
+def test_a_sweep_that_is_ended_between_ledger_and_stripe_is_gone_on_with(arcade: Arcade) -> None:
+    order_id = arcade.pay(held=False)
+    arcade.now += 121
+
+    def end(call: str, when: str) -> None:
+        if call == "intent":
+            arcade.cloud.end_sweep()
+
+    arcade.stripe.trouble = end
+    arcade.cloud.sweep()
+    assert arcade.order(order_id).state is OrderState.RELEASING
+    arcade.stripe.trouble = lambda call, when: None
+    arcade.use(arcade.ledger)
+    assert arcade.cloud.sweep().finished == 1
+    assert arcade.stripe.charged(order_id) == 0

@@ -133,10 +133,12 @@ def test_one_connection_serves_many_calls(stub: Stub, client: DynamoDBClient) ->
 def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next_ones(
     stub: Stub, client: DynamoDBClient
 ) -> None:
-    stub.answer = [(200, {}, b'{"number": 1}')] * 2
+    stub.answer = [(200, {}, b'{"number": 1}')]
     client.call("GetItem", {})
+    stub.say(b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{"number": 1}')
     stub.answer = [(200, {}, b'{"number": 2}')]
     assert client.call("GetItem", {}) == {"number": 2}
+    assert stub.connections == 2
 
 
 def test_waits_grow_and_end_with_the_limit(stub: Stub) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
 from cloud.core.forgiveness import Forgiveness, ForgivenOrder
+from cloud.core.holds import Hold
 from cloud.core.order_history import Step
 from cloud.core.orders import Order, OrderState
 from cloud.core.prices import Bonus, PriceList
@@ -18,7 +19,7 @@ from cloud.stores import records
 from cloud.stores.base import Item, LedgerUnavailable
 from cloud.stores.records import from_document, to_document
 
-KINDS: tuple[type[Any], ...] = (Order, Cabinet, PaymentLink, Presence, Incident, Forgiveness)
+KINDS: tuple[type[Any], ...] = (Order, Cabinet, PaymentLink, Presence, Incident, Forgiveness, Hold)
 TEXTS = ("", "cab001", "Zoë ☂", '"quoted"', "a\nb", "\x00", "{}", "x" * 300)
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 

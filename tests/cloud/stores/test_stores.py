@@ -11,6 +11,7 @@ import pytest
 
 from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
 from cloud.core.forgiveness import DAY_MS, Forgiveness, ForgivenOrder
+from cloud.core.holds import Hold
 from cloud.core.orders import Order, OrderState
 from cloud.core.prices import Bonus, PriceList
 from cloud.stores import records
@@ -39,7 +40,8 @@ LINK = PaymentLink("plink_1", "cab001", "https://x", "price_1", 1, PRICES, 1_000
 PRESENCE = Presence("cab001", 5_000, False, "seen", problems=("no relay",), due_at_ms=605_001)
 INCIDENT = Incident("cs_1:odd", 7_000, "odd", "reported", "cab001", "cs_1")
 FORGIVENESS = Forgiveness("card:x", (ForgivenOrder("cs_1", 8_000, 3),), 8_000 + DAY_MS, "forgiven")
-ITEMS: list[Item] = [ORDER, CABINET, LINK, PRESENCE, INCIDENT, FORGIVENESS]
+HOLD = Hold("pi_1", 9_000, "held", 300, "USD", 8_000, "card-hash")
+ITEMS: list[Item] = [ORDER, CABINET, LINK, PRESENCE, INCIDENT, FORGIVENESS, HOLD]
 CHANGES: list[tuple[Replaceable, Replaceable]] = [
     (ORDER, replace(ORDER, state=OrderState.CLAIMED, claim_id="a", version=2, write_id="w2")),
     (CABINET, replace(CABINET, name="new", version=2, write_id="w2")),
@@ -69,6 +71,8 @@ def stored(ledger: Ledger, item: Item) -> Item | None:
             return next((i for i in found if i.incident_id == item.incident_id), None)
         case Forgiveness():
             return ledger.forgiveness(item.subject)
+        case Hold():
+            return ledger.hold(item.intent_id)
 
 
 @each_item

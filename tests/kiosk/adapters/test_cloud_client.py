@@ -351,6 +351,28 @@ def test_a_call_ends_in_its_time_however_slowly_the_server_answers(
     assert only(heard) == Answered(CLAIM, 200, {"credits": 3})
 
 
+def test_a_claim_takes_the_connection_that_was_used_last(
+    cloud: Cloud, client: Callable[..., CloudClient], heard: queue.SimpleQueue[Event]
+) -> None:
+    """Whichever of the threads makes it: the others may have been closed meanwhile."""
+    asking = client()
+    cloud.gate = threading.Barrier(3)
+    for _ in range(3):
+        asking.send(CLAIM)
+    for _ in range(3):
+        heard.get(timeout=WAIT_S)
+    cloud.gate = None
+    opened = {cloud.asked.get(timeout=WAIT_S).peer for _ in range(3)}
+    assert len(opened) == 3
+    used = []
+    for _ in range(6):
+        asking.send(CLAIM)
+        heard.get(timeout=WAIT_S)
+        used.append(cloud.asked.get(timeout=WAIT_S).peer)
+    assert set(used) == {used[0]}
+    assert used[0] in opened
+
+
 def test_a_slow_call_does_not_hold_up_another(
     cloud: Cloud, client: Callable[..., CloudClient], heard: queue.SimpleQueue[Event]
 ) -> None:

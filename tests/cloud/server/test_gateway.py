@@ -11,7 +11,7 @@ import pytest
 from werkzeug.test import Client, TestResponse
 
 from cloud.http.api_gateway import request_of
-from sandbox.gateway import LARGEST_BODY, LambdaContext, lambda_app
+from cloud.server.gateway import LARGEST_BODY, LambdaContext, lambda_app
 
 NOW = 1_583_348_638.39
 
