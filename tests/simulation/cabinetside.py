@@ -435,8 +435,6 @@ class Cabinet:
             self.world.at(delay, arrive, idle=idle)
 
         def arrive() -> None:
-            if idle:
-                self.heard_at = self.world.now
             result = self.cloud.http(
                 "POST",
                 call.path,
@@ -444,6 +442,8 @@ class Cabinet:
                 {"authorization": f"Bearer {self.token}"},
             )
             self.note(f"{call.name} → {result.status if result else 'no answer'}")
+            if idle and result and result.status == 200:
+                self.heard_at = self.world.now
             if result is None or result.took > TIMEOUT or faults.strike("answer lost"):
                 answer(NotAnswered(call, "the cloud does not answer"), TIMEOUT)
             elif result.body is None:

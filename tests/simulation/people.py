@@ -178,6 +178,10 @@ class Operator:
         if self.cloud.restored_at > 0:
             # What the ledger has lost and Stripe never knew, the cabinets still have.
             words += [f"--journal={c.machine_id}={c.export()}" for c in self.cabinets]
+            # And links that were lost are switched off in the dashboard, as the docs say.
+            for link_id, link in stripe.links.items():
+                if stripe.ours(link_id) and self.cloud.ledger.inner.link(link_id) is None:
+                    link["active"] = False
         self.told += self.command(*words)
         for session_id, was in before.items():
             now = stripe.charged(session_id)
@@ -318,7 +322,6 @@ class Thief:
 
     def _once(self, cabinet: Cabinet) -> None:
         name = cabinet.machine_id
-        cabinet.heard_at = self.world.now  # for all that the cloud knows
         beat = self._call(
             cabinet,
             "/status",
@@ -332,6 +335,7 @@ class Thief:
         )
         if not beat:
             return
+        cabinet.heard_at = self.world.now  # for all that the cloud knows
         for order in beat.get("orders", ()):
             self.orders.add(order["order_id"])
             body = {"machine_id": name, "order_id": order["order_id"], "claim_id": "thief"}
@@ -375,8 +379,7 @@ class Thief:
     def write_nastily(self, cabinet: Cabinet) -> None:
         """A heartbeat whose words would forge lines in the operator's pages."""
         self.world.note(f"thief: writes nasty words as {cabinet.machine_id}")
-        cabinet.heard_at = self.world.now  # for all that the cloud knows
-        self._call(
+        heard = self._call(
             cabinet,
             "/status",
             {
@@ -387,6 +390,8 @@ class Thief:
                 "problems": [f"x\n{FORGED} cab999", "\x1b[2J", SURROGATE],
             },
         )
+        if heard is not None:
+            cabinet.heard_at = self.world.now  # for all that the cloud knows
 
     def publish(self, cabinet: Cabinet) -> None:
         """Whatever the cabinet's own topics take, in the cloud's name."""

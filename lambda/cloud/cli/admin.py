@@ -19,7 +19,7 @@ from typing import Protocol
 
 from cloud.adapters.stripe_gateway import StripeRefused, StripeUnavailable
 from cloud.cli import broker_accounts, cabinet_config, ledger_backup, output
-from cloud.core import cabinets, money, order_life, problems
+from cloud.core import cabinets, money, order_life, problems, reconciliation
 from cloud.core.cabinets import MACHINE_ID, Cabinet
 from cloud.core.orders import Order
 from cloud.core.prices import Bonus, PriceList, mistakes
@@ -226,9 +226,15 @@ class Admin:
         found = books.compare(since)
         for word in args.journal:
             machine_id, _, file = word.partition("=")
-            found += books.compare_journal(
-                self._cabinet(machine_id, removed=True).machine_id, _rows(file)
-            )
+            machine_id = self._cabinet(machine_id, removed=True).machine_id
+            rows = {row["order"]: row for row in _rows(file)}
+            found = [
+                reconciliation.beside_journal(finding, rows[finding.order_id])
+                if finding.machine_id == machine_id and finding.order_id in rows
+                else finding
+                for finding in found
+            ]
+            found += books.compare_journal(machine_id, rows.values())
         left = 0
         for finding in found:
             amount = money.text(finding.amount, finding.currency) if finding.currency else ""
@@ -243,6 +249,12 @@ class Admin:
                     todo = f"not repaired, run this again: {error}"
             left += not done
             output.line(f"    {f'done: {done}' if done else todo}")
+        for cabinet in self._ledger.lagging_cabinets() if args.fix else ():
+            for link_id in self._cloud.links.switch_off_again(cabinet.machine_id):
+                output.line(
+                    f"{link_id}  {cabinet.machine_id}: the link is off here and was on at Stripe: "
+                    "the next sweep switches it off"
+                )
         for kind, count in sorted(Counter(e.type for e in books.undelivered(since)).items()):
             output.line(
                 f"never delivered: {count} × {kind}; look at the webhooks in Stripe's dashboard"

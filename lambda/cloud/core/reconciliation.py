@@ -6,7 +6,7 @@ Each comparison is a pure function that returns what does not agree, in words fo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from cloud.core.orders import FINISHED, Order, OrderState
@@ -17,7 +17,8 @@ class Repair(Enum):
     """What has one right answer, and may be done without a person."""
 
     NONE = "none"
-    STORE = "store the order"
+    STORE = "store the order, and give the money back"
+    REBUILD = "store the order as it was settled"
     FINISH = "finish the order"
     CORRECT = "charge what the ledger says"
     RECORD = "record it"
@@ -83,9 +84,9 @@ def against_stripe(order: Order, intent: Intent) -> Finding | None:
 def not_stored(payment: Payment, intent: Intent | None, machine_id: str) -> Finding | None:
     """A payment that the ledger has no order for. ``intent`` is ``None`` while it is held."""
 
-    def finding(amount: int, reason: str, todo: str) -> Finding:
+    def finding(amount: int, reason: str, todo: str, repair: Repair) -> Finding:
         return Finding(
-            payment.session_id, machine_id, amount, payment.currency, reason, todo, Repair.STORE
+            payment.session_id, machine_id, amount, payment.currency, reason, todo, repair
         )
 
     if intent and (intent.settled or payment.manual):
@@ -95,6 +96,7 @@ def not_stored(payment: Payment, intent: Intent | None, machine_id: str) -> Find
             f"the player was charged for {given}, and the ledger has no order: it has lost it, "
             "as after a restored backup",
             "--fix stores it as settled; no money moves",
+            Repair.REBUILD,
         )
     if intent and not intent.charged:
         return None
@@ -102,6 +104,23 @@ def not_stored(payment: Payment, intent: Intent | None, machine_id: str) -> Find
         intent.charged if intent else payment.amount,
         "the player paid, and the ledger has no order: its event never came",
         "--fix stores it and gives the money back; then look at Stripe's webhooks",
+        Repair.STORE,
+    )
+
+
+def beside_journal(finding: Finding, row: Mapping[str, str]) -> Finding:
+    """A finding about an order that a row of its cabinet's ``kiosk ledger --csv`` is about, too:
+    what the machine gave, or is about to give, is not given back."""
+    is_given = row["state"] not in ("claiming", "refused", "settled") or int(row["charged"])
+    if finding.repair is not Repair.STORE or not is_given:
+        return finding
+    return replace(
+        finding,
+        reason="the player paid, the ledger has no order, and the cabinet's journal has it: the "
+        "ledger has lost it, as after a restored backup",
+        todo="start the cabinet: it reports the order, which is stored and charged then; of one "
+        "that its journal has as settled, give back in Stripe's dashboard what it did not give",
+        repair=Repair.NONE,
     )
 
 

@@ -277,6 +277,41 @@ def test_the_command_takes_a_cabinets_book(
     assert "cannot be read" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("state", "charged", "goes_back"),
+    [
+        ("claiming", 0, True),
+        ("refused", 0, True),
+        ("settled", 0, True),
+        ("pulsing", 0, False),
+        ("settling", 2, False),
+        ("settled", 2, False),
+    ],
+)
+def test_what_a_cabinets_journal_has_is_not_given_back(
+    ask: Arcade, tmp_path: Path, state: str, charged: int, goes_back: bool
+) -> None:
+    order_id = paid_and_never_told(ask)
+    file = tmp_path / "cab001.csv"
+    file.write_text(f"order,begun,state,charged\n{order_id},then,{state},{charged}\n")
+    assert admin.main(["reconcile", "--fix", "--journal", f"cab001={file}"]) == 1
+    assert ask.stripe.holds(order_id) is not goes_back
+    assert (ask.ledger.order(order_id) is not None) is goes_back
+
+
+def test_the_command_has_links_switched_off_that_should_be_off(
+    ask: Arcade, capsys: pytest.CaptureFixture[str]
+) -> None:
+    link_id = ask.link()
+    ask.cloud.links.switch_off("cab001")
+    ask.stripe.links[link_id]["active"] = True
+    assert admin.main(["reconcile"]) == 0
+    assert admin.main(["reconcile", "--fix"]) == 0
+    assert f"{link_id}  cab001: the link is off here" in capsys.readouterr().out
+    ask.cloud.sweep()
+    assert not ask.stripe.links[link_id]["active"]
+
+
 @pytest.fixture
 def restore(arcade: Arcade, tmp_path: Path) -> Callable[[], None]:
     """Puts the ledger back as it was when the test began."""
