@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from kiosk.core.cabinet.rules import Rules
-from kiosk.core.effects import Call, ClaimCall, HeartbeatCall
+from kiosk.core.effects import Call, ClaimCall, HeartbeatCall, LinkCall
 from kiosk.core.entries import Entry, Kind
 from kiosk.core.events import (
     Answered,
@@ -442,7 +442,8 @@ class Cabinet:
                 {"authorization": f"Bearer {self.token}"},
             )
             self.note(f"{call.name} → {result.status if result else 'no answer'}")
-            if idle and result and result.status == 200:
+            # A link that it asked for is on until the cloud misses the heartbeats.
+            if isinstance(call, HeartbeatCall | LinkCall) and result and result.status == 200:
                 self.heard_at = self.world.now
             if result is None or result.took > TIMEOUT or faults.strike("answer lost"):
                 answer(NotAnswered(call, "the cloud does not answer"), TIMEOUT)

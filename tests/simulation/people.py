@@ -20,7 +20,7 @@ from cloud.services.clock import Clock
 from cloud.stores.base import LedgerUnavailable
 from tests.simulation.cabinetside import Cabinet
 from tests.simulation.cloudside import CloudSide
-from tests.simulation.invariants import Invariants, earned
+from tests.simulation.invariants import earned, hold
 from tests.simulation.stripeside import Nonsense
 from tests.simulation.world import PowerCut, World, void
 
@@ -39,12 +39,10 @@ class Operator:
         world: World,
         cloud: CloudSide,
         cabinets: list[Cabinet],
-        invariants: Invariants,
     ) -> None:
         self.world = world
         self.cloud = cloud
         self.cabinets = cabinets
-        self.invariants = invariants
         self.prices_changed: dict[str, float] = {}
         self.told = ""  # what ``reconcile`` has said
 
@@ -186,7 +184,7 @@ class Operator:
         for session_id, was in before.items():
             now = stripe.charged(session_id)
             if now < was and now < (due := earned(self.cloud, self.cabinets, session_id)):
-                self.invariants.hold(
+                hold(
                     "reconcile takes back nothing that was earned",
                     False,
                     f"reconcile --fix took {was - now} of {session_id} back: {due} was earned",
@@ -244,7 +242,7 @@ class Operator:
                 wrong = wrong or "\x1b" in text
             except UnicodeError:
                 wrong = True
-            self.invariants.hold(
+            hold(
                 "the operator's pages can be read",
                 not wrong,
                 f"`{name}` cannot be read, or has lines that a cabinet forged",
@@ -303,12 +301,10 @@ class Thief:
         world: World,
         cloud: CloudSide,
         cabinets: list[Cabinet],
-        invariants: Invariants,
     ) -> None:
         self.world = world
         self.cloud = cloud
         self.cabinets = cabinets
-        self.invariants = invariants
         self.orders: set[str] = set()
         self.victims: set[str] = set()
         self.contradicted: dict[str, float] = {}
@@ -342,7 +338,7 @@ class Thief:
             self._call(cabinet, "/claim", body)
         for order in beat.get("claimed", ()):
             self.orders.add(order["order_id"])
-            self.invariants.hold(
+            hold(
                 "a heartbeat shows no claim id",
                 "claim_id" not in order,
                 f"whoever has the token of {name} is told how {order['order_id']} was claimed",
@@ -357,7 +353,7 @@ class Thief:
             self._call(cabinet, "/settle", body)
         for other in self.cabinets:
             if other is not cabinet:
-                self.invariants.hold(
+                hold(
                     "a cabinet's token is of no use at another one",
                     self._call(cabinet, "/create-payment-link", {"machine_id": other.machine_id})
                     is None
@@ -370,7 +366,7 @@ class Thief:
                     for tried in (body, body | {"machine_id": other.machine_id}):
                         done = self._call(cabinet, "/claim", tried)
                         done = self._call(cabinet, "/settle", tried | report) or done
-                        self.invariants.hold(
+                        hold(
                             "a cabinet's token is of no use at another one",
                             not done,
                             f"the token of {name} changes {order_id} of {other.machine_id}",

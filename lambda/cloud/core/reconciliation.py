@@ -28,7 +28,8 @@ class Repair(Enum):
 @dataclass(frozen=True)
 class Finding:
     """One exception. ``amount`` is the money it is about, in the currency's smallest unit; ``todo``
-    is for the operator, ``repair`` is what ``--fix`` does."""
+    is for the operator, ``repair`` is what ``--fix`` does. ``held`` says that the money is reserved
+    and nobody was charged."""
 
     order_id: str
     machine_id: str
@@ -37,6 +38,7 @@ class Finding:
     reason: str
     todo: str
     repair: Repair = Repair.NONE
+    held: bool = False
 
 
 def against_stripe(order: Order, intent: Intent) -> Finding | None:
@@ -86,7 +88,14 @@ def not_stored(payment: Payment, intent: Intent | None, machine_id: str) -> Find
 
     def finding(amount: int, reason: str, todo: str, repair: Repair) -> Finding:
         return Finding(
-            payment.session_id, machine_id, amount, payment.currency, reason, todo, repair
+            payment.session_id,
+            machine_id,
+            amount,
+            payment.currency,
+            reason,
+            todo,
+            repair,
+            held=intent is None,
         )
 
     if intent and (intent.settled or payment.manual):
@@ -110,16 +119,22 @@ def not_stored(payment: Payment, intent: Intent | None, machine_id: str) -> Find
 
 def beside_journal(finding: Finding, row: Mapping[str, str]) -> Finding:
     """A finding about an order that a row of its cabinet's ``kiosk ledger --csv`` is about, too:
-    what the machine gave, or is about to give, is not given back."""
-    is_given = row["state"] not in ("claiming", "refused", "settled") or int(row["charged"])
-    if finding.repair is not Repair.STORE or not is_given:
+    what its machine gave is not given back.
+
+    An order that is not settled is still reported by its cabinet. One that is settled is not, and
+    if its money is only held, no settle has reached Stripe: the hold goes back.
+    """
+    is_reported = row["state"] not in ("claiming", "refused", "settled")
+    is_earned = row["state"] == "settled" and int(row["charged"]) and not finding.held
+    if finding.repair is not Repair.STORE or not (is_reported or is_earned):
         return finding
     return replace(
         finding,
         reason="the player paid, the ledger has no order, and the cabinet's journal has it: the "
         "ledger has lost it, as after a restored backup",
-        todo="start the cabinet: it reports the order, which is stored and charged then; of one "
-        "that its journal has as settled, give back in Stripe's dashboard what it did not give",
+        todo="start the cabinet: it reports the order, which is stored and charged then"
+        if is_reported
+        else f"{row['charged']} pulses are to be charged: give the rest back in Stripe's dashboard",
         repair=Repair.NONE,
     )
 

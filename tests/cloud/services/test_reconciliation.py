@@ -44,8 +44,8 @@ def served(arcade: Arcade, quantity: int = 3, pulsed: int = 3, held: bool = True
     return order_id
 
 
-def paid_and_never_told(arcade: Arcade) -> str:
-    session_id = arcade.stripe.pay(arcade.link(), 2)
+def paid_and_never_told(arcade: Arcade, held: bool = True) -> str:
+    session_id = arcade.stripe.pay(arcade.link(), 2, held)
     arcade.stripe.created[session_id] = arcade.now
     arcade.now += LATER
     return session_id
@@ -278,24 +278,26 @@ def test_the_command_takes_a_cabinets_book(
 
 
 @pytest.mark.parametrize(
-    ("state", "charged", "goes_back"),
+    ("state", "charged", "held", "goes_back"),
     [
-        ("claiming", 0, True),
-        ("refused", 0, True),
-        ("settled", 0, True),
-        ("pulsing", 0, False),
-        ("settling", 2, False),
-        ("settled", 2, False),
+        ("claiming", 0, True, True),
+        ("refused", 0, False, True),
+        ("settled", 0, False, True),
+        ("pulsing", 0, True, False),
+        ("settling", 2, False, False),
+        ("settled", 2, True, True),  # nobody was charged, and the cabinet reports no more
+        ("settled", 2, False, False),
     ],
 )
 def test_what_a_cabinets_journal_has_is_not_given_back(
-    ask: Arcade, tmp_path: Path, state: str, charged: int, goes_back: bool
+    ask: Arcade, tmp_path: Path, state: str, charged: int, held: bool, goes_back: bool
 ) -> None:
-    order_id = paid_and_never_told(ask)
+    order_id = paid_and_never_told(ask, held)
     file = tmp_path / "cab001.csv"
     file.write_text(f"order,begun,state,charged\n{order_id},then,{state},{charged}\n")
     assert admin.main(["reconcile", "--fix", "--journal", f"cab001={file}"]) == 1
-    assert ask.stripe.holds(order_id) is not goes_back
+    is_there = ask.stripe.holds(order_id) or ask.stripe.charged(order_id) == 200
+    assert is_there is not goes_back
     assert (ask.ledger.order(order_id) is not None) is goes_back
 
 
