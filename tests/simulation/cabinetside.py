@@ -204,20 +204,18 @@ class Cabinet:
         self._guarded(engine.begin)
         self._connect_in(1.0)
 
+    def switch_off(self) -> None:
+        """The arcade closes, and nobody plays."""
+        self.note("is switched off")
+        self._is_gone()
+        self.kept.clear()
+
     def die(self, plug: bool = False) -> None:
         """The kiosk is gone, and mostly the machine's power with it, and what the game knew."""
         self.cuts += 1
         only_process = not plug and self.world.faults.strike("only the process dies")
         self.note("dies" if only_process else "loses power")
-        if self.online:
-            self.offline_since = self.world.now
-        if self.journal:
-            self.journal.close()
-        self.engine = None
-        self.screen = ""  # dark: what it shows afterwards, it shows since then
-        self.closed = False
-        self.online = False
-        self.life += 1
+        self._is_gone()
         if only_process:
             self.world.at(3.0, self.start)
             return
@@ -230,6 +228,17 @@ class Cabinet:
                 self.lose_journal()
             off = self.world.faults.size("off", 5.0, 4 * 3600.0)
         self.world.at(off, self.boot)
+
+    def _is_gone(self) -> None:
+        if self.online:
+            self.offline_since = self.world.now
+        if self.journal:
+            self.journal.close()
+        self.engine = None
+        self.screen = ""  # dark: what it shows afterwards, it shows since then
+        self.closed = False
+        self.online = False
+        self.life += 1
 
     def export(self) -> Path:
         """What ``kiosk ledger --csv`` prints of the journal, in a file."""

@@ -336,12 +336,17 @@ class _Run:
         )
 
     def wait_for_holds(self) -> None:
-        """Money that nobody can move goes back when its hold runs out: days in which nothing else
-        happens, so they are looked at less often."""
+        """Money that nobody can move goes back when its hold runs out: days in which the arcade is
+        closed and nothing else happens, so they are looked at less often."""
+        for cabinet in self.cabinets:
+            cabinet.switch_off()
         self.cloud.every = self.screens_every = self.problems_every = 3600.0
         end = self.world.now + 8 * DAY
         while self.world.now < end and self.is_unfinished():
             self.world.run(until=self.world.now + 3 * 3600.0)
+        for cabinet in self.cabinets:
+            cabinet.boot()
+        self.world.run(until=self.world.now + 600.0)
 
     def run_until_quiet(self, most: float) -> None:
         """Lets everything come to its end."""
