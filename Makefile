@@ -96,12 +96,12 @@ pins: $(VENV)/.ready ## takes the newest versions that fit pyproject.toml
 clean: ## takes away what was made here
 	@rm -rf $(VENV) $(SAM) $(PINS) $(DYNALITE)/node_modules build dist out .mypy_cache .pytest_cache .ruff_cache
 
-$(VENV)/.ready: pyproject.toml requirements.txt
+$(VENV)/.ready: pyproject.toml lambda/pyproject.toml requirements.txt
 	@$(need_python)
 	@echo "Setting up $(VENV) with $(PYTHON) (once, about a minute) ..." >&2
 	@$(call make_venv,$(VENV))
 	@$(call quietly,$(VENV),-r requirements.txt)
-	@$(call quietly,$(VENV),--no-deps --no-build-isolation -e .)
+	@$(call quietly,$(VENV),--no-deps --no-build-isolation -e . -e ./lambda)
 	@touch $@
 
 $(SAM)/.ready: requirements-sam.txt

@@ -196,6 +196,11 @@ def decision(body: Mapping[str, object]) -> Decision | None:
         return None
 
 
+def is_disabled(body: Mapping[str, object]) -> bool:
+    """Whether the cloud's answer to ``/create-payment-link`` says that this cabinet is disabled."""
+    return body.get("code") == "disabled"
+
+
 def offer(body: Mapping[str, object]) -> Offer:
     """The answer to ``/create-payment-link``."""
     url = _text(body, "url")

@@ -112,6 +112,6 @@ def _pulsing(state: State, now: float, rules: Rules) -> OrderProgress | None:
 def _alerts(state: State, rules: Rules) -> tuple[Alert, ...]:
     if state.alerts or rules.mode is not Mode.SELL or not state.cloud.ready:
         return state.alerts
-    if state.link.offer and not state.link.active:
+    if not state.link.active and (state.link.offer or not state.link.stale):
         return (Alert("E5", "the cloud has switched this cabinet's payment link off"),)
     return ()

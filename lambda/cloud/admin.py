@@ -1,4 +1,4 @@
-"""What ``python -m cloud.admin`` runs: one of the operator's commands."""
+"""What ``python -m cloud.admin`` and ``arcade-admin`` run: one of the operator's commands."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 
 from cloud.adapters.stripe_gateway import StripeRefused, StripeUnavailable
-from cloud.cli import output
-from cloud.cli.admin import Admin, AdminError, parser, sandbox_of
+from cloud.cli import admin, env_file, output, sandboxes
 from cloud.cli.broker_accounts import BrokerAccountError
+from cloud.cli.desk import AdminError, Desk
 from cloud.settings import SettingsError, from_environment
 from cloud.stores.base import LedgerUnavailable
 from cloud.wiring import build
@@ -18,20 +18,21 @@ from cloud.wiring import build
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status."""
-    args = parser().parse_args(argv)
+    args = admin.parser().parse_args(argv)
     handler = logging.StreamHandler()
     # A command says itself what it wrote; a restore writes old incidents by the thousand.
     handler.addFilter(lambda record: record.name != "cloud.services.ledger_log")
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     try:
-        if args.data:
-            settings, sandbox = sandbox_of(args.data.resolve())
+        data = args.data.resolve() if args.data else None
+        if data:
+            settings, sandbox = sandboxes.settings_of(data)
         else:
-            settings, sandbox = from_environment(os.environ), {}
+            environment = env_file.environment(args.env_file, os.environ)
+            settings, sandbox = from_environment(environment), {}
         cloud = build(settings)
         try:
-            admin = Admin(cloud, settings, sandbox, args.data and args.data.resolve())
-            getattr(admin, args.command.replace("-", "_"))(args)
+            admin.run(Desk(cloud, settings, sandbox, data), args)
         finally:
             cloud.close()
     except (

@@ -24,7 +24,9 @@ from cloud.services.claims import Claims
 from cloud.services.clock import Clock
 from cloud.services.disconnects import Disconnects
 from cloud.services.forgiveness import CardHash, ForgivenPulses
+from cloud.services.free_credits import FreeCredits
 from cloud.services.going_live import GoingLive
+from cloud.services.hand_refunds import HandRefunds
 from cloud.services.heartbeats import Heartbeats
 from cloud.services.ledger_log import logged
 from cloud.services.lost_orders import LostOrders
@@ -70,6 +72,8 @@ class Cloud:
         releases = Releases(ledger, settlement, cabinet_messages, self.clock)
         self.cabinet_messages = cabinet_messages
         self.releases = releases
+        self.free_credits = FreeCredits(ledger, cabinet_messages, self.clock)
+        self.hand_refunds = HandRefunds(ledger, stripe, self.clock)
         self.links = PaymentLinks(
             ledger, stripe, settings.public_url, settings.payment_methods, self.clock
         )
@@ -124,6 +128,7 @@ class Cloud:
             ),
             settlement,
             Releases(self.ledger, settlement, messages, self.clock),
+            HandRefunds(self.ledger, patient, self.clock),
             messages,
             schedule,
             to_ms(settings.times.silence),

@@ -289,9 +289,11 @@ class _StripePort(_Port):
     def intent(self, intent_id: str) -> Any:
         return self._ask("intent", intent_id)
 
-    def capture(self, intent_id: str, amount: int, *notes_and_key: Any) -> None:
-        # The key is last; what is noted beside a charge changes nothing here.
-        self._ask("capture", intent_id, amount, notes_and_key[-1])
+    def capture(
+        self, intent_id: str, amount: int, pulsed: int, pulses: int, key: str, statement: str
+    ) -> None:
+        # What is noted beside a charge, and what a bill shows, changes nothing here.
+        self._ask("capture", intent_id, amount, key)
 
     def note_pulses(self, intent_id: str, *notes: Any) -> None:
         pass

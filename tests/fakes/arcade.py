@@ -10,6 +10,8 @@ from typing import Any
 
 from stripe import WebhookSignature
 
+from cloud.cli import admin
+from cloud.cli.desk import Desk
 from cloud.core.cabinets import Cabinet, Incident, PaymentLink
 from cloud.core.orders import Order
 from cloud.core.prices import Bonus, PriceList
@@ -61,6 +63,16 @@ class Arcade:
 
     def close(self) -> None:
         self.cloud.close()
+
+    def type(self, *words: str) -> None:
+        """The operator types a command; it prints, and raises what is one sentence."""
+        args = admin.parser().parse_args(words)
+        admin.run(Desk(self.cloud, SETTINGS, {}, None), args)
+
+    def cabinet(self, machine_id: str = "cab001") -> Cabinet:
+        found = self.ledger.cabinet(machine_id)
+        assert found is not None
+        return found
 
     # HTTP
 

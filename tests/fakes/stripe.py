@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -45,6 +46,9 @@ class FakeStripe:
     created: dict[str, float] = field(default_factory=dict)
     events: list[Undelivered] = field(default_factory=list)
     open_sessions: dict[str, str] = field(default_factory=dict)
+    statements: dict[str, str] = field(default_factory=dict)  # of each captured intent
+    bad_statements: set[str] = field(default_factory=set)  # what this account may not show
+    requests: Counter[tuple[str, str]] = field(default_factory=Counter)  # what each one refunded
 
     def pay(
         self,
@@ -179,12 +183,14 @@ class FakeStripe:
         if intent_id not in self.accounts:
             raise StripeRefused("No such payment_intent", "resource_missing", 404)
         account = self.accounts[intent_id]
+        # As Stripe does it, what was never captured of a hold that is over counts as refunded.
+        over = account.status in ("succeeded", "canceled")
         return Intent(
             intent_id,
             account.status,
             account.amount,
             account.received,
-            account.refunded,
+            account.refunded + (account.amount - account.received if over else 0),
             account.disputed,
             account.pulsed,
             account.pulses,
@@ -206,17 +212,23 @@ class FakeStripe:
         self._call("undelivered", "before")
         return [e for e in self.events if since <= e.created <= until]
 
-    def capture(self, intent_id: str, amount: int, pulsed: int, pulses: int, key: str) -> None:
+    def capture(
+        self, intent_id: str, amount: int, pulsed: int, pulses: int, key: str, statement: str = ""
+    ) -> None:
         def effect() -> None:
             account = self._held(intent_id)
+            if statement in self.bad_statements:
+                message = "The statement descriptor is not valid."
+                raise StripeRefused(message, "", 400, "statement_descriptor_suffix")
             if account.declines:
                 raise StripeRefused("Your card was declined.", "card_declined", 402)
             if amount > account.amount:
                 raise StripeRefused("too much", "amount_too_large")
             account.status, account.received = "succeeded", amount
             account.pulsed, account.pulses = pulsed, pulses
+            self.statements[intent_id] = statement
 
-        self._once("capture", key, (intent_id, amount, pulsed, pulses), effect)
+        self._once("capture", key, (intent_id, amount, pulsed, pulses, statement), effect)
 
     def note_pulses(self, intent_id: str, pulsed: int, pulses: int) -> None:
         self._call("note_pulses", "before")
@@ -230,7 +242,7 @@ class FakeStripe:
 
         self._once("cancel", key, (intent_id,), effect)
 
-    def refund(self, intent_id: str, amount: int, key: str) -> None:
+    def refund(self, intent_id: str, amount: int, key: str, request_id: str = "") -> None:
         def effect() -> None:
             account = self.accounts[intent_id]
             if account.status != "succeeded":
@@ -238,8 +250,14 @@ class FakeStripe:
             if account.refunded + amount > account.received:
                 raise StripeRefused("more than was charged", "charge_already_refunded")
             account.refunded += amount
+            if request_id:
+                self.requests[intent_id, request_id] += amount
 
-        self._once("refund", key, (intent_id, amount), effect)
+        self._once("refund", key, (intent_id, amount, request_id), effect)
+
+    def has_refund(self, intent_id: str, request_id: str) -> bool:
+        self._call("has_refund", "before")
+        return (intent_id, request_id) in self.requests
 
     def _link(self, link_id: str) -> dict[str, object]:
         if link_id not in self.links:

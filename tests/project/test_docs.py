@@ -24,6 +24,7 @@ PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "python -m kiosk": cli._parser,
     "python -m cloud.admin": admin.parser,
     "arcade-cloud-admin": admin.parser,
+    "arcade-admin": admin.parser,
     "python -m cloud.serve": serve.parser,
     "python -m demo": demo.parser,
     "python -m sandbox": sandbox.parser,

@@ -70,7 +70,7 @@ class ForgivenessLimits:
             for order_id in cabinet.lines_of:
                 order = ledger.order(order_id)
                 lost = order_id in self._cloud.lost or order_id in cabinet.lost
-                if order is None or lost:
+                if order is None or order.free or lost:
                     continue
                 at = cabinet.written_at.get((order_id, Kind.FORGIVEN))
                 if order.forgiven and at is not None:

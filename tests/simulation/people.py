@@ -12,15 +12,16 @@ from typing import Any
 
 from cloud.adapters.stripe_gateway import StripeRefused, StripeUnavailable
 from cloud.cli import admin
-from cloud.cli.admin import AdminError
+from cloud.cli.desk import AdminError, Desk
 from cloud.core import cabinets as cabinet_rules
+from cloud.core.orders import OrderState
 from cloud.core.stamps import Stamp
 from cloud.services import cabinet_tokens
 from cloud.services.clock import Clock
 from cloud.stores.base import LedgerUnavailable
 from tests.simulation.cabinetside import Cabinet
 from tests.simulation.cloudside import CloudSide
-from tests.simulation.invariants import earned, hold
+from tests.simulation.invariants import REFUND, earned, hold
 from tests.simulation.stripeside import Nonsense
 from tests.simulation.world import PowerCut, World, void
 
@@ -44,6 +45,8 @@ class Operator:
         self.cloud = cloud
         self.cabinets = cabinets
         self.prices_changed: dict[str, float] = {}
+        self.gifts = 0
+        self.refunds: set[tuple[str, str]] = set()
         self.told = ""  # what ``reconcile`` has said
 
     def command(self, *words: str) -> str:
@@ -53,8 +56,7 @@ class Operator:
         for _ in range(4):
             try:
                 with self.cloud.lambda_() as cloud, contextlib.redirect_stdout(printed):
-                    desk = admin.Admin(cloud, self.cloud.settings, {}, None)
-                    getattr(desk, args.command.replace("-", "_"))(args)
+                    admin.run(Desk(cloud, self.cloud.settings, {}, None), args)
                 break
             except (AdminError, LedgerUnavailable, StripeRefused, StripeUnavailable):
                 continue
@@ -189,6 +191,35 @@ class Operator:
                     False,
                     f"reconcile --fix took {was - now} of {session_id} back: {due} was earned",
                 )
+
+    def give_credits(self, cabinet: Cabinet) -> None:
+        """Free credits, for a coin that was lost; the command is typed twice."""
+        if cabinet.removed:
+            return
+        self.gifts += 1
+        request = f"g{self.gifts}"
+        self.world.note(f"operator: free credits {request} at {cabinet.machine_id}")
+        for _ in range(2):
+            self.command(
+                "credit", cabinet.machine_id, "2", "--reason", "ate a coin", "--request", request
+            )
+
+    def refund(self, cabinet: Cabinet) -> None:
+        """Half a dollar of the cabinet's last charge goes back; the command is typed twice."""
+        ledger, stripe = self.cloud.ledger.inner, self.cloud.stripe
+        for order in reversed(list(ledger.lagging_orders(cabinet.machine_id))):
+            mine = order.intent_id in stripe.accounts and stripe.ours(order.order_id)
+            if order.state is OrderState.SETTLED and mine and order.charged >= REFUND:
+                request = f"r{len(self.refunds) + 1}"
+                self.refunds.add((order.intent_id, request))
+                stripe.by_hand.setdefault(order.intent_id, self.world.now)
+                self.world.note(f"operator: refunds {order.order_id}, {request}")
+                for _ in range(2):
+                    self.command(
+                        "refund", order.order_id, "--amount", f"{REFUND / 100:.2f}",
+                        "--reason", "a bad stick", "--request", request,
+                    )  # fmt: skip
+                return
 
     # In Stripe's dashboard
 
@@ -455,6 +486,8 @@ def acts(
         "operator changes the Stripe account": operator.change_account,
         "operator restores the ledger": operator.restore,
         "operator runs reconcile --fix": operator.reconcile_and_fix,
+        "operator gives free credits": operator.give_credits,
+        "operator refunds by command": operator.refund,
         "dashboard captures": operator.dashboard("capture_by_hand"),
         "dashboard cancels": operator.dashboard("cancel_by_hand"),
         "dashboard refunds": operator.dashboard("refund_by_hand"),

@@ -77,6 +77,8 @@ RATES: dict[str, float] = {
     "operator changes the Stripe account": 0.004,
     "operator restores the ledger": 0.004,
     "operator runs reconcile --fix": 0.02,
+    "operator gives free credits": 0.01,
+    "operator refunds by command": 0.01,
     "dashboard captures": 0.01,
     "dashboard cancels": 0.01,
     "dashboard refunds": 0.01,
@@ -322,6 +324,7 @@ class _Run:
             self.thief.orders,
             self.operator.told,
         )
+        invariants.what_the_operator_gave(self.cloud, self.cabinets, self.coins)
 
     def is_unfinished(self) -> bool:
         """Whether an order that may come to an end has none."""

@@ -90,11 +90,7 @@ class SimulatedStripe(FakeStripe):
 
     def intent(self, intent_id: str) -> Intent:
         self._known(intent_id)
-        found = super().intent(intent_id)
-        if not found.over:
-            return found
-        # Stripe counts what a capture left of the hold, and all of a cancelled one, as refunded.
-        return replace(found, refunded=found.refunded + found.amount - found.received)
+        return super().intent(intent_id)
 
     def session_of(self, intent_id: str) -> str:
         return super().session_of(intent_id) if self.ours(intent_id) else ""
@@ -112,9 +108,13 @@ class SimulatedStripe(FakeStripe):
         self._known(intent_id)
         super().cancel(intent_id, key)
 
-    def refund(self, intent_id: str, amount: int, key: str) -> None:
+    def refund(self, intent_id: str, amount: int, key: str, request_id: str = "") -> None:
         self._known(intent_id)
-        super().refund(intent_id, amount, key)
+        super().refund(intent_id, amount, key, request_id)
+
+    def has_refund(self, intent_id: str, request_id: str) -> bool:
+        self._known(intent_id)
+        return super().has_refund(intent_id, request_id)
 
     def _known(self, object_id: str) -> None:
         if object_id in self.nonsense:

@@ -28,12 +28,14 @@ class StripeUnavailable(Exception):
 
 
 class StripeRefused(Exception):
-    """Stripe refused. ``code`` is Stripe's error code, ``status`` the HTTP status."""
+    """Stripe refused. ``code`` is Stripe's error code, ``status`` the HTTP status, ``param`` what
+    of the request it is about."""
 
-    def __init__(self, message: str, code: str = "", status: int = 400) -> None:
+    def __init__(self, message: str, code: str = "", status: int = 400, param: str = "") -> None:
         super().__init__(message)
         self.code = code
         self.status = status
+        self.param = param
 
 
 class Gateway(Protocol):
@@ -79,8 +81,11 @@ class Gateway(Protocol):
     def undelivered(self, since: float, until: float) -> Sequence[Undelivered]:
         """The events between the two that no webhook has taken."""
 
-    def capture(self, intent_id: str, amount: int, pulsed: int, pulses: int, key: str) -> None:
-        """Charges ``amount`` of a hold for ``pulsed`` of ``pulses``, and gives up the rest."""
+    def capture(
+        self, intent_id: str, amount: int, pulsed: int, pulses: int, key: str, statement: str = ""
+    ) -> None:
+        """Charges ``amount`` of a hold for ``pulsed`` of ``pulses``, and gives up the rest; the
+        card's bill shows ``statement`` behind the account's name."""
 
     def note_pulses(self, intent_id: str, pulsed: int, pulses: int) -> None:
         """Writes beside a charge what it is for."""
@@ -88,8 +93,11 @@ class Gateway(Protocol):
     def cancel(self, intent_id: str, key: str) -> None:
         """Gives a hold up."""
 
-    def refund(self, intent_id: str, amount: int, key: str) -> None:
-        """Gives ``amount`` of a charge back."""
+    def refund(self, intent_id: str, amount: int, key: str, request_id: str = "") -> None:
+        """Gives ``amount`` of a charge back; ``request_id`` is kept beside it."""
+
+    def has_refund(self, intent_id: str, request_id: str) -> bool:
+        """Whether a refund with that ``request_id`` was made of the charge."""
 
 
 class StripeGateway:
@@ -248,12 +256,15 @@ class StripeGateway:
             for e in self._all(self._client.v1.events.list, asked)
         ]
 
-    def capture(self, intent_id: str, amount: int, pulsed: int, pulses: int, key: str) -> None:
+    def capture(
+        self, intent_id: str, amount: int, pulsed: int, pulses: int, key: str, statement: str = ""
+    ) -> None:
+        asked: dict[str, Any] = {"amount_to_capture": amount}
+        asked["metadata"] = _pulses_note(pulsed, pulses)
+        if statement:
+            asked["statement_descriptor_suffix"] = statement
         self._ask(
-            self._client.v1.payment_intents.capture,
-            intent_id,
-            {"amount_to_capture": amount, "metadata": _pulses_note(pulsed, pulses)},
-            {"idempotency_key": key},
+            self._client.v1.payment_intents.capture, intent_id, asked, {"idempotency_key": key}
         )
 
     def note_pulses(self, intent_id: str, pulsed: int, pulses: int) -> None:
@@ -271,11 +282,18 @@ class StripeGateway:
             {"idempotency_key": key},
         )
 
-    def refund(self, intent_id: str, amount: int, key: str) -> None:
-        self._ask(
-            self._client.v1.refunds.create,
-            {"payment_intent": intent_id, "amount": amount},
-            {"idempotency_key": key},
+    def refund(self, intent_id: str, amount: int, key: str, request_id: str = "") -> None:
+        asked: dict[str, Any] = {"payment_intent": intent_id, "amount": amount}
+        if request_id:
+            asked["metadata"] = {"request_id": request_id}
+        self._ask(self._client.v1.refunds.create, asked, {"idempotency_key": key})
+
+    def has_refund(self, intent_id: str, request_id: str) -> bool:
+        asked = {"payment_intent": intent_id, "limit": 100}
+        return any(
+            _get(refund, "metadata", "request_id") == request_id
+            and _get(refund, "status") not in ("failed", "canceled")
+            for refund in self._all(self._client.v1.refunds.list, asked)
         )
 
     def _all(self, call: Any, asked: dict[str, Any]) -> list[Any]:
@@ -294,7 +312,8 @@ class StripeGateway:
             if status >= 500 or status in (0, 409, 429):
                 raise StripeUnavailable(f"Stripe is in trouble (HTTP {status})") from error
             reason = error.user_message or str(error.error.message if error.error else "no reason")
-            raise StripeRefused(reason, error.code or "", status) from error
+            param = str(getattr(error, "param", "") or "")
+            raise StripeRefused(reason, error.code or "", status, param) from error
 
 
 def _between(since: float, until: float) -> dict[str, int]:

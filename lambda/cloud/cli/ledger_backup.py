@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from cloud.cli import output
+from cloud.cli.commands import Commands
+from cloud.cli.desk import Desk
 from cloud.services import ledger_backup
 from cloud.stores.base import Ledger
+
+
+def add_commands(commands: Commands) -> None:
+    """``backup`` and ``restore``."""
+    commands.add("backup", _backup).add_argument("file", type=Path)
+    commands.add("restore", _restore).add_argument("file", type=Path)
+
+
+def _backup(desk: Desk, args: argparse.Namespace) -> None:
+    """Writes the whole ledger to a new file; nobody may write to it meanwhile."""
+    backup(desk.ledger, args.file, desk.stamp().write_id)
+
+
+def _restore(desk: Desk, args: argparse.Namespace) -> None:
+    """Reads a backup into an empty ledger, of this or another kind of store."""
+    restore(desk.ledger, args.file)
 
 
 def backup(ledger: Ledger, path: Path, new_id: str) -> None:

@@ -10,10 +10,13 @@ import contextlib
 import os
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
 from typing import TextIO
 
 from cloud.core.texts import one_line
+
+WIDTH = 80  # of a screen
 
 
 class OutputError(Exception):
@@ -23,6 +26,30 @@ class OutputError(Exception):
 def line(text: str = "", to: TextIO | None = None) -> None:
     """Prints one line."""
     _write(one_line(text) + "\n", to or sys.stdout)
+
+
+def wrapped(text: str, indent: int = 4) -> None:
+    """Prints a sentence over as many lines of the screen as it needs."""
+    clean = one_line(text)
+    own = len(clean) - len(clean.lstrip())
+    for part in textwrap.wrap(
+        clean.strip(),
+        WIDTH,
+        initial_indent=" " * own,
+        subsequent_indent=" " * max(own, indent),
+        break_long_words=False,
+        break_on_hyphens=False,
+    ):
+        line(part)
+
+
+def can_show(letters: str) -> bool:
+    """Whether the terminal has these letters."""
+    try:
+        letters.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def error(sentences: object) -> None:

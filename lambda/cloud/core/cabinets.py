@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from cloud.core.happy_hours import HappyHour
 from cloud.core.prices import PriceList
 from cloud.core.stamps import Stamp
 
@@ -13,7 +14,14 @@ MACHINE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 @dataclass(frozen=True)
 class Cabinet:
-    """The operator's side of a cabinet. ``token_hash`` is all that is kept of its token."""
+    """The operator's side of a cabinet. ``token_hash`` is all that is kept of its token.
+
+    While a token is being rotated, the old one counts too until ``old_token_until_ms``. A
+    ``disabled`` cabinet sells nothing. ``prices`` are those outside of its ``happy_hours``, which
+    are by the clock of ``time_zone``. ``statement`` is what a card's bill shows behind the
+    account's own name. ``hall`` is where the cabinet stands, and ``share_bp`` the hall's share of
+    what it brings, in hundredths of a percent.
+    """
 
     machine_id: str
     name: str
@@ -22,6 +30,18 @@ class Cabinet:
     write_id: str
     removed: bool = False
     version: int = 1
+    old_token_hash: str = field(default="", repr=False)
+    old_token_until_ms: int = 0
+    disabled: bool = False
+    happy_hours: tuple[HappyHour, ...] = ()
+    time_zone: str = ""
+    statement: str = ""
+    hall: str = ""
+    share_bp: int = 0
+
+    def old_token_counts(self, now_ms: int) -> bool:
+        """Whether the token from before the last rotation still proves this cabinet."""
+        return bool(self.old_token_hash) and now_ms < self.old_token_until_ms
 
 
 @dataclass(frozen=True)
@@ -58,6 +78,7 @@ class PaymentLink:
     what is wanted; ``None`` once it is so. ``withdrawn`` links were switched off by somebody else,
     or are not of this Stripe account, and are not used again. ``made_with`` changes with anything
     that the link was made with; ``checked_at_ms`` is when Stripe was last asked whether it is on.
+    ``statement`` is that of the cabinet at the time, for the bills of what this link sells.
     """
 
     link_id: str
@@ -75,6 +96,7 @@ class PaymentLink:
     due_at_ms: int | None = None
     made_with: str = ""
     checked_at_ms: int = 0
+    statement: str = ""
 
     @property
     def settled(self) -> bool:
@@ -131,8 +153,57 @@ class LinkRequest:
 
 
 def with_token(cabinet: Cabinet, token_hash: str, stamp: Stamp) -> Cabinet:
-    """The cabinet with a new token."""
-    return replace(_written(cabinet, stamp), token_hash=token_hash)
+    """The cabinet with a new token; none from before counts any more."""
+    return replace(
+        _written(cabinet, stamp), token_hash=token_hash, old_token_hash="", old_token_until_ms=0
+    )
+
+
+def rotate_token(cabinet: Cabinet, token_hash: str, until_ms: int, stamp: Stamp) -> Cabinet:
+    """The cabinet with a new token beside the one that it uses, which counts until ``until_ms``.
+
+    Within a rotation the cabinet has not used the newest token yet: that one is replaced, and the
+    one that the cabinet has stays.
+    """
+    within = cabinet.old_token_counts(stamp.at_ms)
+    return replace(
+        _written(cabinet, stamp),
+        token_hash=token_hash,
+        old_token_hash=cabinet.old_token_hash if within else cabinet.token_hash,
+        old_token_until_ms=until_ms,
+    )
+
+
+def end_rotation(cabinet: Cabinet, stamp: Stamp) -> Cabinet:
+    """The cabinet after it has used its new token: the old one counts no more."""
+    return replace(_written(cabinet, stamp), old_token_hash="", old_token_until_ms=0)
+
+
+def rename(cabinet: Cabinet, name: str, stamp: Stamp) -> Cabinet:
+    """The cabinet under another name."""
+    return replace(_written(cabinet, stamp), name=name)
+
+
+def disable(cabinet: Cabinet, disabled: bool, stamp: Stamp) -> Cabinet:
+    """The cabinet, which sells nothing from now on, or sells again."""
+    return replace(_written(cabinet, stamp), disabled=disabled)
+
+
+def with_statement(cabinet: Cabinet, statement: str, stamp: Stamp) -> Cabinet:
+    """The cabinet with another text on the bills of its players' cards."""
+    return replace(_written(cabinet, stamp), statement=statement)
+
+
+def with_hall(cabinet: Cabinet, hall: str, share_bp: int, stamp: Stamp) -> Cabinet:
+    """The cabinet in another hall, or with another share of it."""
+    return replace(_written(cabinet, stamp), hall=hall, share_bp=share_bp)
+
+
+def with_happy_hours(
+    cabinet: Cabinet, hours: tuple[HappyHour, ...], time_zone: str, stamp: Stamp
+) -> Cabinet:
+    """The cabinet with other happy hours, by the clock of ``time_zone``."""
+    return replace(_written(cabinet, stamp), happy_hours=hours, time_zone=time_zone)
 
 
 def with_prices(cabinet: Cabinet, prices: PriceList, stamp: Stamp) -> Cabinet:
@@ -189,8 +260,10 @@ def _link_written(link: PaymentLink, stamp: Stamp) -> PaymentLink:
     return replace(link, version=link.version + 1, write_id=stamp.write_id)
 
 
-def seen(request: HeartbeatRequest, stamp: Stamp, silence_ms: int) -> Presence:
-    """What a heartbeat leaves."""
+def seen(
+    request: HeartbeatRequest, stamp: Stamp, silence_ms: int, change_at_ms: int | None = None
+) -> Presence:
+    """What a heartbeat leaves; ``change_at_ms`` is when the cabinet's prices change next."""
     return Presence(
         machine_id=request.machine_id,
         seen_at_ms=stamp.at_ms,
@@ -199,7 +272,7 @@ def seen(request: HeartbeatRequest, stamp: Stamp, silence_ms: int) -> Presence:
         state=request.state,
         software=request.software,
         problems=request.problems,
-        due_at_ms=silent_from_ms(stamp.at_ms, silence_ms),
+        due_at_ms=look_at_ms(stamp.at_ms, silence_ms, change_at_ms),
     )
 
 
@@ -225,6 +298,12 @@ def client_id(machine_id: str) -> str:
 def silent_from_ms(seen_at_ms: int, silence_ms: int) -> int:
     """When a cabinet that was last seen at ``seen_at_ms`` begins to be silent."""
     return seen_at_ms + silence_ms + 1
+
+
+def look_at_ms(seen_at_ms: int, silence_ms: int, change_at_ms: int | None) -> int:
+    """When the sweep has to look at a cabinet: once it is silent, or its prices change."""
+    silent_at_ms = silent_from_ms(seen_at_ms, silence_ms)
+    return silent_at_ms if change_at_ms is None else min(silent_at_ms, change_at_ms)
 
 
 def silent(presence: Presence | None, now_ms: int, silence_ms: int) -> bool:

@@ -77,6 +77,8 @@ def part(amount: int, pulsed: int, pulses: int, currency: str) -> int:
 def text(amount: int, currency: str) -> str:
     """``amount`` for people, as in ``1.50 USD``."""
     places = decimals(currency)
+    if amount < 0:
+        return f"-{text(-amount, currency)}"
     whole, rest = divmod(amount, 10**places)
     return (
         f"{whole}.{rest:0{places}d} {currency.upper()}" if places else f"{whole} {currency.upper()}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cloud.core import money
+from cloud.core.hand_refunds import of_request
 from cloud.core.order_history import Step
 from cloud.core.orders import FINISHED, Order, OrderState
 
@@ -30,6 +31,8 @@ def life(order: Order) -> list[Told]:
 def outcome(order: Order) -> str:
     """Where the player's money is now."""
     whole = _text(order, order.amount)
+    if order.free:
+        return "The credits are free: there is no payment."
     if order.state not in FINISHED:
         return (
             f"{whole} is reserved at the player's bank and not charged yet."
@@ -55,6 +58,9 @@ def _told(order: Order, step: Step, before_ms: int) -> list[Told]:
         case "paid":
             how = "reserved by the bank, not charged" if order.held else "charged at once"
             return [say("Stripe", f"the player paid {whole} ({how})")]
+        case "granted":
+            reason = f": {order.note}" if order.note else ""
+            return [say("cloud", f"{order.by} gives {plays} for nothing{reason}")]
         case "stored":
             stored = say("cloud", f"the order is stored: {plays} at {order.machine_id}")
             if order.credits < 1 or step.at_ms >= order.deadline_ms:
@@ -74,9 +80,18 @@ def _told(order: Order, step: Step, before_ms: int) -> list[Told]:
         case "settling":
             return [say("cabinet", f"reports {order.pulsed} of {order.pulses} pulses to charge")]
         case "settled":
+            if order.free:
+                return [say("cloud", "nothing is charged: the credits were free")]
             return [say("Stripe", _settled(order))]
+        case "releasing" if order.free:
+            return [say("cloud", f"takes the free credits back: {order.reason}")]
         case "releasing":
-            return [say("cloud", f"gives the money back: {order.reason or 'no reason is kept'}")]
+            why = order.reason or "no reason is kept"
+            if order.by:
+                why = f"{order.by} asked for it" + (f" ({order.note})" if order.note else "")
+            return [say("cloud", f"gives the money back: {why}")]
+        case "released" if order.free:
+            return [say("cloud", "nobody got the free credits")]
         case "released":
             back = f"the {'reservation' if order.held else 'charge'} of {whole} is given back"
             if order.charged:
@@ -89,6 +104,14 @@ def _told(order: Order, step: Step, before_ms: int) -> list[Told]:
         case "refunded":
             back = _text(order, int(step.detail)) if step.detail.isdecimal() else "money"
             return [say("Stripe", f"by hand or by the bank, {back} in all has gone back")]
+        case "refunded by hand":
+            refund = of_request(order.refunds, step.detail)
+            if refund is None:
+                return [say("Stripe", "money was refunded by hand")]
+            back = _text(order, refund.amount)
+            return [say("Stripe", f"{back} is refunded for {refund.by}: {refund.reason}")]
+        case "refund refused":
+            return [say("Stripe", f"a refund by hand is not made: {step.detail}")]
         case "disputed":
             return [say("Stripe", "the player's bank disputes the charge")]
         case _:

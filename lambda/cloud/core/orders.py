@@ -32,6 +32,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from cloud.core.hand_refunds import HandRefund
 from cloud.core.limits import LOST_AFTER_S, MOST_CREDITS
 from cloud.core.money import part
 from cloud.core.order_history import Step, added
@@ -81,6 +82,9 @@ class Order:
     ``refusals`` counts how often Stripe refused to finish it. ``rebuilt`` says that the settle is
     known from Stripe alone; without pulses, nobody knows how many there were. ``history`` is what
     happened to it so far. ``version`` counts the writes, ``write_id`` names the last one.
+    ``free`` credits were given by an operator: there is no payment, and Stripe is never asked. What
+    an operator did to an order was done ``by`` somebody, with a ``note`` for the player;
+    ``refunds`` are those made by hand. ``statement`` is what the card's bill shows.
     """
 
     order_id: str
@@ -116,6 +120,11 @@ class Order:
     due_at_ms: int | None = None
     history: tuple[Step, ...] = ()
     version: int = 1
+    free: bool = False
+    by: str = ""
+    note: str = ""
+    refunds: tuple[HandRefund, ...] = ()
+    statement: str = ""
 
 
 @dataclass(frozen=True)
@@ -259,11 +268,11 @@ def settle(order: Order, request: SettleRequest, stamp: Stamp) -> Order | Refuse
     if order.state in (OrderState.RELEASING, OrderState.RELEASED):
         if known:
             return order
-        late = _reported(_written(order, stamp, "given away", str(pulsed)), request)
+        late = _reported(written(order, stamp, "given away", str(pulsed)), request)
         return replace(late, pulsed=pulsed, pulses=pulses, given_away=pulsed)
     if order.lost:
         # ``pulsed`` stays 0, which is what was charged.
-        late = _reported(_written(order, stamp, "given away", str(pulsed)), request)
+        late = _reported(written(order, stamp, "given away", str(pulsed)), request)
         return order if known else replace(late, given_away=pulsed)
     if (order.pulsed, order.pulses) != (pulsed, pulses):
         return Refused(
@@ -297,16 +306,20 @@ def settled(order: Order, charged: int, stamp: Stamp) -> Order | Refused:
     """SETTLING → SETTLED, after Stripe said what was charged."""
     if order.state is not OrderState.SETTLING:
         return Refused(f"the order is {order.state.value}")
-    given_away = order.pulsed if charged == 0 and order.pulsed > 0 else order.given_away
+    unpaid = charged == 0 and order.pulsed > 0 and not order.free
+    given_away = order.pulsed if unpaid else order.given_away
     done = _to(order, OrderState.SETTLED, stamp, None)
     return replace(done, charged=charged, given_away=given_away, card="")
 
 
-def release(order: Order, reason: str, stamp: Stamp) -> Order | Refused:
+def release(
+    order: Order, reason: str, stamp: Stamp, by: str = "", note: str = ""
+) -> Order | Refused:
     """OPEN → RELEASING; CLAIMED → RELEASING only through :func:`abandon`."""
     if order.state is not OrderState.OPEN:
         return Refused(f"the order is {order.state.value}")
-    return replace(_to(order, OrderState.RELEASING, stamp, stamp.at_ms), reason=reason)
+    releasing = _to(order, OrderState.RELEASING, stamp, stamp.at_ms)
+    return replace(releasing, reason=reason, by=by or order.by, note=note or order.note)
 
 
 def abandon(order: Order, reason: str, stamp: Stamp) -> Order | Refused:
@@ -331,7 +344,7 @@ def refused(order: Order, stamp: Stamp) -> Order | Refused:
     if order.state not in (OrderState.SETTLING, OrderState.RELEASING):
         return Refused(f"the order is {order.state.value}")
     return replace(
-        _written(order, stamp),
+        written(order, stamp),
         changed_at_ms=order.changed_at_ms,
         due_at_ms=stamp.at_ms + AFTER_REFUSAL_MS,
         refusals=order.refusals + 1,
@@ -348,7 +361,7 @@ def rebuild(order: Order, intent: Intent, stamp: Stamp) -> Order | Refused:
         return Refused(f"the order is {order.state.value}")
     charged = settled_charge(intent, order.currency)
     return replace(
-        _written(order, stamp, OrderState.SETTLED.value),
+        written(order, stamp, OrderState.SETTLED.value),
         state=OrderState.SETTLED,
         due_at_ms=None,
         pulsed=intent.pulsed,
@@ -369,7 +382,7 @@ def report_unsettled(order: Order, stamp: Stamp, schedule: Schedule) -> Order | 
     if order.state is not OrderState.CLAIMED:
         return Refused(f"the order is {order.state.value}")
     return replace(
-        _written(order, stamp, "unsettled"),
+        written(order, stamp, "unsettled"),
         changed_at_ms=order.changed_at_ms,
         due_at_ms=schedule.abandon_at_ms(order),
     )
@@ -382,7 +395,7 @@ def postpone(order: Order, stamp: Stamp) -> Order | Refused:
     """
     if order.state not in (OrderState.SETTLING, OrderState.RELEASING):
         return Refused(f"the order is {order.state.value}")
-    return replace(_written(order, stamp), changed_at_ms=order.changed_at_ms, due_at_ms=stamp.at_ms)
+    return replace(written(order, stamp), changed_at_ms=order.changed_at_ms, due_at_ms=stamp.at_ms)
 
 
 def record_refund(order: Order, refunded: int, disputed: bool, stamp: Stamp) -> Order | Refused:
@@ -392,8 +405,8 @@ def record_refund(order: Order, refunded: int, disputed: bool, stamp: Stamp) -> 
     if (order.refunded, order.disputed) == (refunded, disputed):
         return order
     what = "refunded" if disputed == order.disputed else "disputed"
-    written = _written(order, stamp, what, str(refunded))
-    return replace(written, refunded=refunded, disputed=disputed)
+    recorded = written(order, stamp, what, str(refunded))
+    return replace(recorded, refunded=refunded, disputed=disputed)
 
 
 def amount_due(order: Order) -> int:
@@ -410,10 +423,10 @@ def _reported(order: Order, request: SettleRequest) -> Order:
 
 def _to(order: Order, state: OrderState, stamp: Stamp, due_at_ms: int | None) -> Order:
     assert state in ARROWS[order.state], f"no arrow leads from {order.state} to {state}"
-    return replace(_written(order, stamp, state.value), state=state, due_at_ms=due_at_ms)
+    return replace(written(order, stamp, state.value), state=state, due_at_ms=due_at_ms)
 
 
-def _written(order: Order, stamp: Stamp, what: str = "", detail: str = "") -> Order:
+def written(order: Order, stamp: Stamp, what: str = "", detail: str = "") -> Order:
     """The order as the next write, with ``what`` as its next step if that is one."""
     step = Step(stamp.at_ms, what, detail)
     return replace(

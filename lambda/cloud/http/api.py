@@ -17,6 +17,7 @@ from cloud.core.cabinets import Cabinet, PaymentLink
 from cloud.core.limits import MOST_LISTED
 from cloud.core.messages import timestamp
 from cloud.core.orders import Code, LostRequest, Order, OrderState, Refused
+from cloud.core.stamps import to_ms
 from cloud.http import presence_signature, receipt, requests, webhook_signature
 from cloud.http.api_gateway import (
     HttpError,
@@ -29,14 +30,21 @@ from cloud.http.api_gateway import (
     read_json,
     request_of,
 )
-from cloud.http.cabinet_auth import Cabinets, NotAllowed, WithItems, WithOrder, authenticate
+from cloud.http.cabinet_auth import (
+    Cabinets,
+    NotAllowed,
+    WithItems,
+    WithOrder,
+    authenticate,
+    ends_rotation,
+)
 from cloud.http.refusals import Refusals
 from cloud.logs import about, during, note
 from cloud.services.cabinet_messages import CabinetMessages
 from cloud.services.claims import Changing, Claims, UnknownOrder
 from cloud.services.disconnects import Disconnects
 from cloud.services.heartbeats import Heartbeats
-from cloud.services.payment_links import PaymentLinks, UnknownPrice
+from cloud.services.payment_links import CabinetDisabled, PaymentLinks, UnknownPrice
 from cloud.services.stripe_events import StripeEvent, StripeEvents
 from cloud.stores.base import Ledger, LedgerUnavailable
 
@@ -118,6 +126,8 @@ class Api:
             return error_response(404, str(error), Code.ORDER_UNKNOWN.value)
         except UnknownPrice as error:
             return error_response(404, str(error))
+        except CabinetDisabled as error:
+            return error_response(409, str(error), "disabled")
         except Changing as error:
             return error_response(503, str(error))
         except StripeUnavailable as error:
@@ -141,8 +151,10 @@ class Api:
 
     def _heartbeat(self, request: Request) -> Response:
         found = WithItems(self._ledger)
-        _, body = self._cabinet(request, found)
+        cabinet, body = self._cabinet(request, found)
         link = self._heartbeats.handle(found.items, requests.heartbeat(body))
+        if ends_rotation(cabinet, request.header("authorization")):
+            self._heartbeats.end_rotation(cabinet)
         orders = found.items.orders
         waiting = [order for order in orders if order.state is OrderState.OPEN]
         claimed = [order for order in orders if order.state is OrderState.CLAIMED]
@@ -253,9 +265,9 @@ class Api:
         """The cabinet that calls, proven by its token, and the body that it sent."""
         body = request.json_body()
         machine_id = requests.machine_id(body)
-        cabinet = authenticate(
-            cabinets or self._ledger, request.header("authorization"), machine_id
-        )
+        now_ms = to_ms(self._clock())
+        header = request.header("authorization")
+        cabinet = authenticate(cabinets or self._ledger, header, machine_id, now_ms)
         note(cabinet=cabinet.machine_id)
         return cabinet, body
 

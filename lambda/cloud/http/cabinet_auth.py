@@ -57,15 +57,20 @@ class NotAllowed(Exception):
         self.cause = cause
 
 
-def authenticate(ledger: Cabinets, authorization: str, machine_id: str) -> Cabinet:
-    """The cabinet that ``authorization`` proves, if it is ``machine_id``."""
-    scheme, _, token = authorization.partition(" ")
-    token = token.strip() if token.isascii() else ""
+def authenticate(ledger: Cabinets, authorization: str, machine_id: str, now_ms: int) -> Cabinet:
+    """The cabinet that ``authorization`` proves, if it is ``machine_id``.
+
+    While its token is being rotated, the old one proves it as well.
+    """
+    scheme, token = _parts(authorization)
     owner = token.rpartition(".")[0]
     cabinet = ledger.cabinet(owner) if MACHINE_ID.fullmatch(owner) else None
     # An unknown cabinet is compared all the same, so that the time tells nothing.
     stored = cabinet.token_hash if cabinet else cabinet_tokens.digest("")
-    matches = hmac.compare_digest(stored, cabinet_tokens.digest(token))
+    digest = cabinet_tokens.digest(token)
+    matches = hmac.compare_digest(stored, digest)
+    if cabinet and cabinet.old_token_counts(now_ms):
+        matches = hmac.compare_digest(cabinet.old_token_hash, digest) or matches
     if scheme.lower() != "bearer" or cabinet is None or cabinet.removed or not matches:
         raise NotAllowed(
             "the token is missing or not valid: take the one that `cloud.admin add` printed",
@@ -77,6 +82,20 @@ def authenticate(ledger: Cabinets, authorization: str, machine_id: str) -> Cabin
             f"this is the token of {owner}: it can act for no other cabinet", 403, "other cabinet"
         )
     return cabinet
+
+
+def ends_rotation(cabinet: Cabinet, authorization: str) -> bool:
+    """Whether ``authorization``, which has proved the cabinet, is the new token of a rotation."""
+    if not cabinet.old_token_hash:
+        return False
+    digest = cabinet_tokens.digest(_parts(authorization)[1])
+    return hmac.compare_digest(cabinet.token_hash, digest)
+
+
+def _parts(authorization: str) -> tuple[str, str]:
+    """The scheme and the token; no token where it cannot be one of ours."""
+    scheme, _, token = authorization.partition(" ")
+    return scheme, token.strip() if token.isascii() else ""
 
 
 def _cause(authorization: str, cabinet: Cabinet | None) -> str:

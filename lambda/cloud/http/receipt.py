@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from string import Template
 
-from cloud.core import money
-from cloud.core.orders import Order, OrderState
+from cloud.core import hand_refunds, money
+from cloud.core.orders import FINISHED, Order, OrderState
 
 # How long a page waits before it asks again, by how often it has: most payments are over in
 # seconds. A page that nobody closes asks a hundred times in its first hour, and then no more.
@@ -59,6 +60,10 @@ def text_of(order: Order | None, visit: int = 0) -> ReceiptText:
         )
     amount = money.text(order.amount, order.currency)
     plays = "1 play" if order.credits == 1 else f"{order.credits} plays"
+    if order.free:
+        return _free(order, plays)
+    if order.refunded and order.state is OrderState.SETTLED:
+        return _refunded(order, amount)
     match order.state:
         case OrderState.OPEN:
             return ReceiptText(
@@ -79,18 +84,48 @@ def text_of(order: Order | None, visit: int = 0) -> ReceiptText:
         case OrderState.RELEASING:
             return ReceiptText(
                 "You get your money back",
-                f"The cabinet could not give you {plays}, so {amount} goes back to your card.",
+                f"{_why(order, plays)}, so {amount} goes back to your card.",
                 "back",
                 final=False,
             )
         case OrderState.RELEASED:
             return ReceiptText(
                 "You were not charged",
-                f"The cabinet could not give you {plays}. {amount} went back to your card; "
-                "your bank may take some days to show it.",
+                f"{_why(order, plays)}. {amount} went back to your card; your bank may take some "
+                "days to show it.",
                 "back",
                 final=True,
             )
+
+
+def _why(order: Order, plays: str) -> str:
+    """Why an order was released: what the operator said, or that the cabinet gave nothing."""
+    if order.note:
+        return f"The operator gave your money back ({order.note})"
+    return f"The cabinet could not give you {plays}"
+
+
+def _refunded(order: Order, amount: str) -> ReceiptText:
+    """An order of which money went back after it was settled."""
+    back = money.text(order.refunded, order.currency)
+    reason = hand_refunds.last_reason(order.refunds)
+    paid = money.text(max(0, order.charged - order.refunded), order.currency)
+    return ReceiptText(
+        "You got money back",
+        f"{back} went back to your card{f' ({reason})' if reason else ''}: you pay {paid} of "
+        f"{amount}. Your bank may take some days to show it.",
+        "back",
+        final=True,
+    )
+
+
+def _free(order: Order, plays: str) -> ReceiptText:
+    """Credits that an operator gave: there is no money in them."""
+    given = order.state in (OrderState.SETTLING, OrderState.SETTLED)
+    over = order.state in FINISHED
+    if over and not given:
+        return ReceiptText("Free credits", f"{plays} were free and not fetched.", "back", True)
+    return ReceiptText("Free credits", f"{plays}, free. Have fun!", "go", over)
 
 
 def _settled(order: Order, plays: str, amount: str) -> ReceiptText:
@@ -122,7 +157,7 @@ def page(order: Order | None, session_id: str, visit: int) -> str:
     again = f"{seconds}; url=?session_id={session_id}&amp;again={visit + 1}"
     return _template().substitute(
         title=text.title,
-        sentence=text.sentence,
+        sentence=html.escape(text.sentence),
         tone=text.tone,
         reload="" if seconds is None else f'<meta http-equiv="refresh" content="{again}">',
         reference=order.order_id[-8:] if order else "",

@@ -107,7 +107,7 @@ class Claims:
                     f"{_told(request)}, after the order was said to be lost and charged with "
                     f"nothing: what was made is given away; {_CAUSES}",
                 )
-            if settling is not order:
+            if settling is not order and not order.free:
                 self._note_what_is_free(order, request)
             if settling is order or self._ledger.replace(order, settling):
                 return self._settlement.finish(settling)

@@ -51,8 +51,9 @@ class GoingLive:
         return found + list(self._of_orders())
 
     def cabinets(self) -> list[Cabinet]:
-        """The cabinets in service."""
-        return [cabinet for cabinet in self._ledger.lagging_cabinets() if not cabinet.removed]
+        """The cabinets in service; those that are disabled get their link when they are enabled."""
+        listed = self._ledger.lagging_cabinets()
+        return [cabinet for cabinet in listed if not (cabinet.removed or cabinet.disabled)]
 
     def renew(self, cabinet: Cabinet) -> str:
         """Gives a cabinet a link that this account knows, takes the others out of service and tells
@@ -83,7 +84,7 @@ class GoingLive:
         for cabinet in self._ledger.lagging_cabinets():
             for order_id in self._ledger.lagging_unfinished_ids(cabinet.machine_id):
                 order = self._ledger.order(order_id)
-                if order is None or order.state not in UNFINISHED:
+                if order is None or order.state not in UNFINISHED or order.free:
                     continue
                 try:
                     self._stripe.intent(order.intent_id)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from cloud.core import cabinets
-from cloud.core.cabinets import HeartbeatRequest, PaymentLink
+from cloud.core.cabinets import Cabinet, HeartbeatRequest, PaymentLink
+from cloud.services import price_schedule
 from cloud.services.clock import Clock
 from cloud.services.payment_links import PaymentLinks
 from cloud.stores.base import CabinetItems, Ledger
@@ -24,8 +25,17 @@ class Heartbeats:
         One that comes after a newer one was stored changes nothing. ``current`` is that of the
         cabinet, read just now.
         """
-        assert items.cabinet is not None
-        presence = cabinets.seen(request, self._clock.stamp(), self._silence_ms)
+        cabinet = items.cabinet
+        assert cabinet is not None
+        stamp = self._clock.stamp()
+        silent_at_ms = cabinets.silent_from_ms(stamp.at_ms, self._silence_ms)
+        change_at_ms = price_schedule.next_change_ms(cabinet, stamp.at_ms, silent_at_ms)
+        presence = cabinets.seen(request, stamp, self._silence_ms, change_at_ms)
         if not self._ledger.see(presence):
-            return self._links.current(items.cabinet, items.links)
-        return self._links.follow(items.cabinet, items.links, request.healthy)
+            return self._links.current(cabinet, items.links)
+        return self._links.follow(cabinet, items.links, request.healthy and not cabinet.disabled)
+
+    def end_rotation(self, cabinet: Cabinet) -> None:
+        """Lets the old token count no more: the cabinet has the new one."""
+        # Whoever is faster is another heartbeat, or an operator; the next heartbeat does it then.
+        self._ledger.replace(cabinet, cabinets.end_rotation(cabinet, self._clock.stamp()))

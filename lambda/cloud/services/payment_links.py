@@ -10,11 +10,13 @@ import hashlib
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cloud.adapters.stripe_gateway import Gateway, StripeRefused, StripeUnavailable
 from cloud.core import cabinets
 from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
 from cloud.core.stamps import Stamp
+from cloud.services import price_schedule
 from cloud.services.clock import Clock
 from cloud.stores.base import Ledger
 
@@ -37,6 +39,10 @@ class UnknownPrice(Exception):
     """The cabinet asked for a price that is not on its list."""
 
 
+class CabinetDisabled(Exception):
+    """The operator has disabled the cabinet: it sells nothing."""
+
+
 class PaymentLinks:
     """Gets, makes, switches on and switches off the links of cabinets."""
 
@@ -56,6 +62,9 @@ class PaymentLinks:
 
     def get(self, cabinet: Cabinet, price_id: str = "", quantity: int = 1) -> PaymentLink:
         """The link that sells the cabinet's price list now, switched on; made if there is none."""
+        if cabinet.disabled:
+            raise CabinetDisabled(f"{cabinet.machine_id} is disabled: its operator enables it")
+        cabinet = self._with_prices_of_now(cabinet)
         quantity = min(quantity, cabinet.prices.most)
         links = self._links_of(cabinet.machine_id)
         link = self._usable(cabinet, quantity, links) or self._make(cabinet, quantity, links)
@@ -73,7 +82,7 @@ class PaymentLinks:
 
     def current(self, cabinet: Cabinet, links: Sequence[PaymentLink]) -> PaymentLink | None:
         """Which of the cabinet's links is for the price list of now, without asking Stripe."""
-        made_with = self._made_with(cabinet)
+        made_with = self._made_with(self._with_prices_of_now(cabinet))
         return next(
             (link for link in links if link.made_with == made_with and not link.withdrawn), None
         )
@@ -83,6 +92,7 @@ class PaymentLinks:
     ) -> PaymentLink | None:
         """Switches the link on or off as a heartbeat has it, and looks now and then whether Stripe
         still has it on; returns the link, or ``None`` if a new one has to be made."""
+        cabinet = self._with_prices_of_now(cabinet)
         link = self.current(cabinet, links)
         if link is None:
             return None
@@ -123,9 +133,11 @@ class PaymentLinks:
                 raise
             return False  # of another account, whose checkout pages nobody here can see
 
-    def retire(self, cabinet: Cabinet) -> None:
-        """Switches off the links of price lists that the cabinet no longer has."""
-        self._retire(cabinet, self._links_of(cabinet.machine_id))
+    def retire(self, cabinet: Cabinet) -> bool:
+        """Switches off the links of price lists that the cabinet does not have now; returns whether
+        one was on."""
+        cabinet = self._with_prices_of_now(cabinet)
+        return self._retire(cabinet, self._links_of(cabinet.machine_id))
 
     def finish(self, link_id: str) -> bool:
         """Asks Stripe for what is wanted of a link, if that is due; returns whether it was."""
@@ -167,6 +179,10 @@ class PaymentLinks:
             self._ledger.insert(due)
         else:
             self._ledger.replace(presence, due)
+
+    def _with_prices_of_now(self, cabinet: Cabinet) -> Cabinet:
+        """The cabinet with the price list of this moment, which a happy hour may have changed."""
+        return replace(cabinet, prices=price_schedule.prices(cabinet, self._clock.now_ms()))
 
     def _links_of(self, machine_id: str) -> list[PaymentLink]:
         """The cabinet's links, the newest first, each as it is now."""
@@ -233,9 +249,9 @@ class PaymentLinks:
             self._switch(link, active=False)
         return bool(on)
 
-    def _retire(self, cabinet: Cabinet, links: Sequence[PaymentLink]) -> None:
+    def _retire(self, cabinet: Cabinet, links: Sequence[PaymentLink]) -> bool:
         made_with = self._made_with(cabinet)
-        self._switch_off([link for link in links if link.made_with != made_with])
+        return self._switch_off([link for link in links if link.made_with != made_with])
 
     def _usable(
         self, cabinet: Cabinet, quantity: int, links: Sequence[PaymentLink]
@@ -319,7 +335,10 @@ class PaymentLinks:
 
     def _made_with(self, cabinet: Cabinet) -> str:
         """Sixteen hex digits that change with anything that a link of the cabinet is made with."""
-        terms = [cabinet.name, cabinet.prices.fingerprint, self._receipt, self._methods]
+        terms: list[object] = [cabinet.name, cabinet.prices.fingerprint]
+        terms += [self._receipt, self._methods]
+        if cabinet.statement:
+            terms.append(cabinet.statement)
         return hashlib.sha256(json.dumps(terms).encode()).hexdigest()[:16]
 
     def _make(self, cabinet: Cabinet, quantity: int, links: Sequence[PaymentLink]) -> PaymentLink:
@@ -370,6 +389,7 @@ class PaymentLinks:
             write_id=stamp.write_id,
             made_with=made_with,
             checked_at_ms=stamp.at_ms,
+            statement=cabinet.statement,
         )
         if self._ledger.insert(link):
             log.info("new link %s for %s", link_id, cabinet.machine_id)

@@ -66,7 +66,7 @@ class Reconciliation:
         for listed in self._ledger.lagging_orders(since_ms=to_ms(since)):
             order = self._ledger.order(listed.order_id) or listed
             finding = reconciliation.unfinished(order, now_ms, to_ms(PATIENCE))
-            if finding is None:
+            if finding is None and not order.free:
                 try:
                     intent = self._stripe.intent(order.intent_id)
                 except StripeRefused as refusal:
@@ -127,6 +127,8 @@ class Reconciliation:
         """Each cabinet's orders since then, by currency."""
         tallies: dict[tuple[str, str], Tally] = {}
         for order in self._ledger.lagging_orders(since_ms=to_ms(since)):
+            if order.free:
+                continue
             key = order.machine_id, order.currency
             tally = tallies.get(key, Tally(*key))
             tallies[key] = replace(

@@ -27,9 +27,12 @@ class Releases:
         self._cabinet_messages = cabinet_messages
         self._clock = clock
 
-    def release(self, order: Order, reason: str) -> Order:
-        """Releases an OPEN order, unless a claim is faster; returns what became of it."""
-        return self._finish(order, orders.release(order, reason, self._clock.stamp()))
+    def release(self, order: Order, reason: str, by: str = "", note: str = "") -> Order:
+        """Releases an OPEN order, unless a claim is faster; returns what became of it.
+
+        ``by`` is the operator who asked for it, ``note`` what the receipt tells the player.
+        """
+        return self._finish(order, orders.release(order, reason, self._clock.stamp(), by, note))
 
     def store(self, order: Order, reason: str) -> Order:
         """Stores a new order as one that is being released, unless it is stored already; returns
@@ -51,6 +54,7 @@ class Releases:
     def _moved(self, releasing: Order) -> Order:
         done = self._settlement.finish(releasing)
         now_ms = self._clock.now_ms()
-        if done.state is OrderState.RELEASED and now_ms - done.paid_at_ms < NEWS_MS:
+        told = done.state is OrderState.RELEASED and not done.free
+        if told and now_ms - done.paid_at_ms < NEWS_MS:
             self._cabinet_messages.payment(done.machine_id, "released", now_ms / 1000)
         return done

@@ -48,7 +48,7 @@ class Settlement:
             return order
         due = orders.amount_due(order)
         try:
-            charged = self._charge(order, due)
+            charged = 0 if order.free else self._charge(order, due)
         except StripeUnavailable as error:
             told = about(order=order.order_id)
             log.warning("the order stays %s: %s", order.state.value, error, extra=told)
@@ -76,7 +76,7 @@ class Settlement:
         if intent.over:
             return self._refund(order, order.charged, key)
         if order.charged:
-            self._stripe.capture(order.intent_id, order.charged, order.pulsed, order.pulses, key)
+            self._capture(order, order.charged, key)
         else:
             self._stripe.cancel(order.intent_id, key)
         return order.charged
@@ -92,7 +92,7 @@ class Settlement:
                     self._stripe.note_pulses(order.intent_id, order.pulsed, order.pulses)
                 return self._refund(order, due, key)
             if due:
-                self._stripe.capture(order.intent_id, due, order.pulsed, order.pulses, key)
+                self._capture(order, due, key)
             else:
                 self._stripe.cancel(order.intent_id, key)
             return due
@@ -109,6 +109,17 @@ class Settlement:
             return self._refund(order, due, key)
         except StripeRefused as refusal:
             return self._after_refusal(order, due, key, refusal)
+
+    def _capture(self, order: Order, due: int, key: str) -> None:
+        """Charges ``due`` of a hold; a name that no bill can show does not cost the charge."""
+        intent_id, pulsed, pulses = order.intent_id, order.pulsed, order.pulses
+        try:
+            self._stripe.capture(intent_id, due, pulsed, pulses, key, order.statement)
+        except StripeRefused as refusal:
+            if not order.statement or "statement_descriptor" not in f"{refusal.param} {refusal}":
+                raise
+            log.error("Stripe refuses the statement name %r: %s", order.statement, refusal)
+            self._stripe.capture(intent_id, due, pulsed, pulses, f"{key}:no-statement")
 
     def _after_refusal(self, order: Order, due: int, key: str, refusal: StripeRefused) -> int:
         log.warning("Stripe refused to %s: %s", key, refusal, extra=about(order=order.order_id))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from cloud.adapters.stripe_gateway import Gateway, StripeRefused
 from cloud.core import holds, money, orders
-from cloud.core.cabinets import Cabinet, Incident, PaymentLink
+from cloud.core.cabinets import Incident, PaymentLink
 from cloud.core.holds import Reserved
 from cloud.core.order_history import begun
 from cloud.core.orders import Order, OrderState, Refused, Schedule
@@ -152,11 +152,13 @@ class StripeEvents:
 
     def _store(self, event: StripeEvent, link: PaymentLink, order: Order) -> str:
         """Stores a new order and hints at it, or releases it at once."""
+        if order.credits < 1:
+            # Before the order: whatever ends between the two writes, somebody is told.
+            text = "paid for nothing on the link's price list: released"
+            self._report(event, order.order_id, text)
         if not self._ledger.insert(order):
             return "the order is stored already"
         if order.credits < 1:
-            text = "paid for nothing on the link's price list: released"
-            self._report(event, order.order_id, text)
             self._releases.release(order, "paid for nothing on the price list")
             return "the order is stored and released"
         # Whoever paid waits for the hint, and nobody for the look at the cabinet. A link that is to
@@ -165,12 +167,16 @@ class StripeEvents:
         hinted = link.wanted and not late
         if hinted:
             self._hint(order)
-        if _is_gone(self._ledger.cabinet(order.machine_id)):
+        cabinet = self._ledger.cabinet(order.machine_id)
+        if cabinet is None or cabinet.removed:
             self._report(
                 event, order.order_id, f"paid for {order.machine_id}, which is gone: released"
             )
             self._releases.release(order, "its cabinet is gone")
             return "the order is stored and released"
+        if cabinet.disabled:
+            self._releases.release(order, "its cabinet is disabled")
+            return "the order is stored and released: its cabinet is disabled"
         if late:
             self._releases.release(order, "the event came after the deadline")
             return "the order is stored and released: it is too late"
@@ -210,6 +216,7 @@ class StripeEvents:
             changed_at_ms=stamp.at_ms,
             due_at_ms=stamp.at_ms,
             history=begun(paid_at_ms, stamp.at_ms),
+            statement=link.statement,
         )
 
     def _rebuild(self, order: Order) -> str:
@@ -320,10 +327,6 @@ class StripeEvents:
             )
         )
         return text
-
-
-def _is_gone(cabinet: Cabinet | None) -> bool:
-    return cabinet is None or cabinet.removed
 
 
 def _machine_id(event: StripeEvent) -> str:

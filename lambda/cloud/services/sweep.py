@@ -10,11 +10,13 @@ from itertools import chain, islice
 
 from cloud.adapters.stripe_gateway import StripeRefused, StripeUnavailable
 from cloud.core import cabinets, metrics, orders
-from cloud.core.cabinets import Incident
+from cloud.core.cabinets import Cabinet, Incident, Presence
 from cloud.core.orders import FINISHED, Order, OrderState, Refused, Schedule
 from cloud.logs import about, during
+from cloud.services import price_schedule
 from cloud.services.cabinet_messages import CabinetMessages
 from cloud.services.clock import Clock
+from cloud.services.hand_refunds import HandRefunds
 from cloud.services.payment_links import PaymentLinks
 from cloud.services.releases import Releases
 from cloud.services.settlement import Settlement
@@ -63,6 +65,7 @@ class Sweep:
         links: PaymentLinks,
         settlement: Settlement,
         releases: Releases,
+        hand_refunds: HandRefunds,
         cabinet_messages: CabinetMessages,
         schedule: Schedule,
         silence_ms: int,
@@ -73,6 +76,7 @@ class Sweep:
         self._links = links
         self._settlement = settlement
         self._releases = releases
+        self._hand_refunds = hand_refunds
         self._cabinet_messages = cabinet_messages
         self._schedule = schedule
         self._silence_ms = silence_ms
@@ -232,6 +236,9 @@ class Sweep:
             case OrderState.CLAIMED if now_ms - order.claimed_at_ms > self._schedule.unsettled_ms:
                 self._report_unsettled(order)
                 return "unsettled"
+            case OrderState.SETTLED | OrderState.RELEASED if order.due_at_ms is not None:
+                done = self._hand_refunds.finish(order)
+                return "failed" if done.due_at_ms is not None else "finished"
             case _:
                 return ""
 
@@ -282,8 +289,12 @@ class Sweep:
     def _report_unsettled(self, order: Order) -> None:
         self._tell(
             f"{order.order_id}:unsettled",
-            "claimed and never settled: its cabinet may be off or broken; the "
-            "money is held until the cabinet settles or the hold runs out",
+            "claimed and never settled: its cabinet may be off or broken; "
+            + (
+                "the credits were free, no money waits for it"
+                if order.free
+                else "the money is held until the cabinet settles or the hold runs out"
+            ),
             "repair the cabinet: it settles the order as soon as it is back",
             order=order,
         )
@@ -293,8 +304,18 @@ class Sweep:
             # If the settle was faster, there is nothing more to do here.
             self._ledger.replace(order, reported)
 
+    def _follow_prices(self, cabinet: Cabinet, presence: Presence, now_ms: int) -> int:
+        """Takes the link of a happy hour that is over, or has begun, out of service and lets the
+        cabinet ask for the other one; returns when to look again."""
+        if cabinet.happy_hours and self._links.retire(cabinet):
+            self._cabinet_messages.payment(cabinet.machine_id, "offer_changed", now_ms / 1000)
+        silent_at_ms = cabinets.silent_from_ms(presence.seen_at_ms, self._silence_ms)
+        change_at_ms = price_schedule.next_change_ms(cabinet, now_ms, silent_at_ms)
+        return cabinets.look_at_ms(presence.seen_at_ms, self._silence_ms, change_at_ms)
+
     def _cabinet(self, machine_id: str) -> bool:
-        """Switches off what a silent or removed cabinet sells; returns whether a link was on."""
+        """Switches off what a silent, disabled or removed cabinet sells; returns whether a link was
+        on."""
         presence = self._ledger.presence(machine_id)
         stamp = self._clock.stamp()
         if presence is None or presence.due_at_ms is None or presence.due_at_ms > stamp.at_ms:
@@ -304,9 +325,10 @@ class Sweep:
         if (
             cabinet
             and not cabinet.removed
+            and not cabinet.disabled
             and not cabinets.silent(presence, stamp.at_ms, self._silence_ms)
         ):
-            due_at_ms = cabinets.silent_from_ms(presence.seen_at_ms, self._silence_ms)
+            due_at_ms = self._follow_prices(cabinet, presence, stamp.at_ms)
         else:
             if cabinet and not cabinet.removed and presence.healthy:
                 self._tell_silent(machine_id, stamp.at_ms)

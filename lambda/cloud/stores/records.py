@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 
 from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
 from cloud.core.forgiveness import Forgiveness, ForgivenOrder
+from cloud.core.hand_refunds import HandRefund, RefundState
+from cloud.core.happy_hours import HappyHour
 from cloud.core.holds import Hold
 from cloud.core.order_history import Step
 from cloud.core.orders import Order, OrderState
@@ -25,6 +27,23 @@ VERSION = 1
 
 Document = dict[str, Any]
 T = TypeVar("T")
+
+
+def key_of(item: Item) -> str:
+    """The key under which an item is stored, among its kind."""
+    match item:
+        case Order():
+            return item.order_id
+        case Cabinet() | Presence():
+            return item.machine_id
+        case PaymentLink():
+            return item.link_id
+        case Incident():
+            return item.incident_id
+        case Forgiveness():
+            return item.subject
+        case Hold():
+            return item.intent_id
 
 
 def to_document(item: Item) -> Document:
@@ -86,6 +105,45 @@ def _decode_forgiven(documents: Sequence[Mapping[str, Any]]) -> tuple[ForgivenOr
     return tuple(ForgivenOrder(**{name: order[name] for name in names}) for order in documents)
 
 
+def _encode_refunds(refunds: tuple[HandRefund, ...]) -> list[Document]:
+    return [{**vars(refund), "state": refund.state.value} for refund in refunds]
+
+
+def _decode_refunds(documents: Sequence[Mapping[str, Any]]) -> tuple[HandRefund, ...]:
+    read = [_known(HandRefund, document) for document in documents]
+    return tuple(HandRefund(**{**known, "state": RefundState(known["state"])}) for known in read)
+
+
+def _encode_happy_hours(hours: tuple[HappyHour, ...]) -> list[Document]:
+    return [
+        {
+            **vars(hour),
+            "days": list(hour.days),
+            "bonuses": [dict(vars(bonus)) for bonus in hour.bonuses],
+        }
+        for hour in hours
+    ]
+
+
+def _decode_happy_hours(documents: Sequence[Mapping[str, Any]]) -> tuple[HappyHour, ...]:
+    read = [_known(HappyHour, document) for document in documents]
+    return tuple(
+        HappyHour(
+            **{
+                **known,
+                "days": tuple(known["days"]),
+                "bonuses": tuple(Bonus(**_known(Bonus, bonus)) for bonus in known["bonuses"]),
+            }
+        )
+        for known in read
+    )
+
+
+def _known(kind: type, document: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a part that this program knows."""
+    return {name: document[name] for name in _NAMES[kind] if name in document}
+
+
 _NAMES: dict[type, tuple[str, ...]] = {
     kind: tuple(field.name for field in fields(kind))
     for kind in (
@@ -96,6 +154,8 @@ _NAMES: dict[type, tuple[str, ...]] = {
         Incident,
         Forgiveness,
         ForgivenOrder,
+        HandRefund,
+        HappyHour,
         Hold,
         PriceList,
         Bonus,
@@ -106,8 +166,12 @@ _CONVERTED: dict[type, dict[str, tuple[_Convert, _Convert]]] = {
     Order: {
         "state": (lambda state: state.value, OrderState),
         "history": (_encode_history, _decode_history),
+        "refunds": (_encode_refunds, _decode_refunds),
     },
-    Cabinet: {"prices": (_encode_prices, _decode_prices)},
+    Cabinet: {
+        "prices": (_encode_prices, _decode_prices),
+        "happy_hours": (_encode_happy_hours, _decode_happy_hours),
+    },
     PaymentLink: {"prices": (_encode_prices, _decode_prices)},
     Presence: {"problems": (list, tuple)},
     Forgiveness: {"orders": (_encode_forgiven, _decode_forgiven)},

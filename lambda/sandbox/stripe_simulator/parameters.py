@@ -249,6 +249,7 @@ class IntentUpdate(Expandable):
 class Capture(Expandable):
     amount_to_capture: Positive | None = None
     metadata: Metadata | Cleared | None = None
+    statement_descriptor_suffix: Annotated[str, StringConstraints(max_length=22)] | None = None
 
 
 class Cancel(Expandable):

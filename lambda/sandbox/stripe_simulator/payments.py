@@ -8,6 +8,8 @@ open session ── pay ──▶ complete, unpaid, a hold  ── capture ─�
 
 from __future__ import annotations
 
+import re
+
 from sandbox.stripe_simulator import currencies, objects
 from sandbox.stripe_simulator.cards import CARDS, INCORRECT_NUMBER, Decline, digits_of
 from sandbox.stripe_simulator.catalogue import merged, with_quantity
@@ -16,6 +18,9 @@ from sandbox.stripe_simulator.errors import Document, StripeError, unexpected_st
 from sandbox.stripe_simulator.ids import new_id
 from sandbox.stripe_simulator.parameters import Cancel, Capture, IntentUpdate, RefundCreate
 from sandbox.stripe_simulator.store import Page
+
+PREFIX = "ARCADE"  # what this account has before each charge's own suffix on a bill
+LONGEST_DESCRIPTOR = 22
 
 _CANCELABLE = (
     "requires_payment_method",
@@ -118,6 +123,8 @@ def capture(context: Context, intent_id: str, params: Capture) -> Document:
         )
     if amount < capturable:
         _check_divisible(amount, intent["currency"], "amount_to_capture")
+    suffix = params.statement_descriptor_suffix or intent["statement_descriptor_suffix"]
+    _check_suffix(suffix)
     before, charge = charge, charge | {"captured": True, "amount_captured": amount}
     _add_refund(context, charge, capturable - amount)
     intent |= {
@@ -125,7 +132,11 @@ def capture(context: Context, intent_id: str, params: Capture) -> Document:
         "amount_capturable": 0,
         "amount_received": amount,
         "metadata": _metadata(intent, params.metadata),
+        "statement_descriptor_suffix": suffix,
     }
+    if suffix:
+        charge["statement_descriptor_suffix"] = suffix
+        charge["calculated_statement_descriptor"] = f"{PREFIX}* {suffix.upper()}"
     context.transaction.put(charge)
     context.transaction.put(intent)
     session = session_of(context, intent_id)
@@ -232,6 +243,21 @@ def amount_refused(amount: int, currency: str) -> Decline | None:
         message = f"Amounts in {code} must be divisible by {divisor}."
         return Decline("parameter_invalid_integer", None, message)
     return None
+
+
+def _check_suffix(suffix: str | None) -> None:
+    """Refuses what no bill shows, by the rules of Stripe's page "Statement descriptors"."""
+    if suffix and (
+        re.search(r"[<>\\'\"*]", suffix)
+        or not re.search("[A-Za-z]", suffix)
+        or not suffix.isascii()
+        or len(f"{PREFIX}* {suffix}") > LONGEST_DESCRIPTOR
+    ):
+        raise StripeError(
+            "The statement descriptor suffix is not valid: it must have at least one letter, none "
+            "of < > \\ ' \" *, and fit into 22 characters with the account's prefix.",
+            param="statement_descriptor_suffix",
+        )
 
 
 def _check_divisible(amount: int, currency: str, param: str) -> None:

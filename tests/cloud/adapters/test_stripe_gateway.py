@@ -194,3 +194,36 @@ def test_a_capture_that_the_bank_refuses_is_refused_again_for_its_key_and_not_fo
         assert not shop.gateway.intent(intent_id).over
     shop.gateway.capture(intent_id, 300, 3, 3, "order:settle:1")
     assert shop.gateway.intent(intent_id).charged == 300
+
+
+def held(shop: Shop) -> str:
+    """A hold of 3.00 USD."""
+    return shop.gateway.payment(shop.pay()).intent_id
+
+
+def test_a_refund_is_found_again_by_its_request(shop: Shop) -> None:
+    intent_id = held(shop)
+    shop.gateway.capture(intent_id, 200, 2, 3, "k1")
+    assert not shop.gateway.has_refund(intent_id, "r1"), "what a capture leaves is none of ours"
+    shop.gateway.refund(intent_id, 50, "k2", "r1")
+    shop.gateway.refund(intent_id, 50, "k3")
+    assert shop.gateway.has_refund(intent_id, "r1")
+    assert not shop.gateway.has_refund(intent_id, "r2")
+    assert shop.gateway.intent(intent_id).charged == 100
+
+
+def test_the_bill_shows_the_statement_of_the_capture(shop: Shop) -> None:
+    intent_id = held(shop)
+    shop.gateway.capture(intent_id, 300, 3, 3, "k1", "GALAXY")
+    intents = shop.gateway._client.v1.payment_intents
+    found = intents.retrieve(intent_id, {"expand": ["latest_charge"]})
+    assert "ARCADE* GALAXY" in str(found.latest_charge)
+
+
+@pytest.mark.parametrize("statement", ["12345", "a*b", "it's", "x" * 15])
+def test_a_statement_that_no_bill_shows_is_refused_by_its_name(shop: Shop, statement: str) -> None:
+    intent_id = held(shop)
+    with pytest.raises(StripeRefused) as refused:
+        shop.gateway.capture(intent_id, 300, 3, 3, "k1", statement)
+    assert refused.value.param == "statement_descriptor_suffix"
+    assert shop.gateway.intent(intent_id).status == "requires_capture"

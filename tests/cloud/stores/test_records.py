@@ -11,6 +11,8 @@ import pytest
 
 from cloud.core.cabinets import Cabinet, Incident, PaymentLink, Presence
 from cloud.core.forgiveness import Forgiveness, ForgivenOrder
+from cloud.core.hand_refunds import HandRefund, RefundState
+from cloud.core.happy_hours import HappyHour
 from cloud.core.holds import Hold
 from cloud.core.order_history import Step
 from cloud.core.orders import Order, OrderState
@@ -47,6 +49,15 @@ def anything(annotation: str, rng: random.Random) -> Any:
         case "tuple[ForgivenOrder, ...]":
             count = rng.randrange(4)
             return tuple(ForgivenOrder(rng.choice(TEXTS), n, n + 1) for n in range(count))
+        case "tuple[HandRefund, ...]":
+            return tuple(
+                HandRefund(f"r{n}", n, rng.choice(TEXTS), "me", 5, rng.choice(list(RefundState)))
+                for n in range(rng.randrange(4))
+            )
+        case "tuple[HappyHour, ...]":
+            return tuple(
+                HappyHour((n, n + 1), 60, 120, 50, (Bonus(5, 7),)) for n in range(rng.randrange(4))
+            )
         case "PriceList":
             bonuses = tuple(Bonus(n, n + 1) for n in range(1, rng.randrange(1, 4)))
             return PriceList(rng.randrange(1, 10**8), "USD", bonuses, rng.randrange(1, 99))
