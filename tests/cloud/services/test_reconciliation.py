@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cloud import admin
-from cloud.adapters.stripe_gateway import StripeRefused
+from cloud.adapters.stripe_gateway import StripeUnavailable
 from cloud.core.cabinets import Incident
 from cloud.core.orders import OrderState
 from cloud.core.payments import Intent, Undelivered
@@ -172,17 +173,94 @@ def test_a_claimed_order_is_left_to_its_cabinet(arcade: Arcade) -> None:
 
 def test_an_order_that_stripe_does_not_know_keeps_no_other_waiting(arcade: Arcade) -> None:
     strange, lost = served(arcade), paid_and_never_told(arcade)
-    known = arcade.stripe.intent
-
-    def intent(intent_id: str) -> Intent:
-        if intent_id == arcade.order(strange).intent_id:
-            raise StripeRefused("No such payment_intent", "resource_missing", 404)
-        return known(intent_id)
-
-    arcade.stripe.intent = intent  # type: ignore[method-assign]
+    del arcade.stripe.accounts[arcade.order(strange).intent_id]
     found = compared(arcade)
     assert {f.order_id for f in found} == {strange, lost}
     assert any("Stripe does not know its payment" in f.reason for f in found)
+
+
+def test_hundreds_of_orders_are_compared_by_pages_of_a_hundred(arcade: Arcade) -> None:
+    orders = [served(arcade, 1, 1) for _ in range(250)]
+    other, hidden = orders[100], orders[200]
+    arcade.stripe.accounts[arcade.order(other).intent_id].refunded = 100
+    # One is made long before its order: its page was left open.
+    arcade.stripe.created[hidden] = arcade.now - 3 * 3600
+    arcade.now += LATER
+    arcade.stripe.calls.clear()
+    assert [(f.order_id, f.amount) for f in compared(arcade)] == [(other, 100)]
+    calls = Counter(arcade.stripe.calls)
+    assert calls == {"completed": 1, "intents": 3, "intent": 2}
+
+
+def test_an_order_that_is_settled_while_stripe_is_listed_agrees(arcade: Arcade) -> None:
+    """The list still has its hold, and the ledger what was charged meanwhile."""
+    first, second = served(arcade), arcade.pay(2)
+    arcade.claim(second)
+    listing = arcade.stripe.intents
+
+    def intents(since: float, until: float) -> list[Intent]:
+        listed = listing(since, until)
+        arcade.settle(second, 2, 2)
+        made.append(served(arcade))
+        return listed
+
+    made: list[str] = []
+    arcade.stripe.intents = intents  # type: ignore[method-assign]
+    assert compared(arcade) == []
+    assert arcade.order(second).state is OrderState.SETTLED
+    assert arcade.order(first).charged == 300
+    assert len(made) == 1
+
+
+def test_a_page_that_fails_ends_the_comparison_and_changes_nothing(
+    ask: Arcade, capsys: pytest.CaptureFixture[str]
+) -> None:
+    orders = [served(ask, 1, 1) for _ in range(120)]
+    session_id = paid_and_never_told(ask)
+    pages = 0
+
+    def trouble(call: str, _when: str) -> None:
+        nonlocal pages
+        pages += call == "intents"
+        if (call, pages) == ("intents", 2):
+            raise StripeUnavailable("Stripe does not answer (Timeout)")
+
+    ask.stripe.trouble = trouble
+    assert admin.main(["reconcile", "--fix"]) == 1
+    assert "Stripe does not answer" in capsys.readouterr().err
+    assert ask.ledger.order(session_id) is None
+    assert ask.stripe.holds(session_id)
+    assert ask.stripe.charged(orders[-1]) == 100
+    assert admin.main(["reconcile", "--fix"]) == 0
+    assert not ask.stripe.holds(session_id)
+
+
+def test_orders_of_several_days_are_listed_day_by_day(arcade: Arcade) -> None:
+    began = arcade.now
+    for _ in range(3):
+        order_id = served(arcade)
+        arcade.stripe.created[order_id] = arcade.now
+        arcade.now += 40 * 3600
+    arcade.stripe.calls.clear()
+    assert arcade.cloud.reconciliation.compare(began) == []
+    assert Counter(arcade.stripe.calls) == {"completed": 1, "intents": 3}
+
+
+def test_a_payment_over_a_page_that_was_opened_before_the_range_is_found(arcade: Arcade) -> None:
+    """A page can be paid for a day; by the hour at which it was opened, no later run sees it."""
+    session_id = paid_and_never_told(arcade)
+    arcade.stripe.created[session_id] = arcade.now - 20 * 3600
+    (finding,) = arcade.cloud.reconciliation.compare(arcade.now - LATER)
+    assert finding.order_id == session_id
+
+
+def test_a_payment_of_now_over_a_page_that_was_open_for_long_is_on_its_way(arcade: Arcade) -> None:
+    session_id = paid_and_never_told(arcade)
+    payment = arcade.stripe.payments[session_id]
+    arcade.stripe.payments[session_id] = replace(payment, paid_at=arcade.now - 10)
+    assert compared(arcade) == []
+    arcade.now += LATER
+    assert [f.order_id for f in compared(arcade)] == [session_id]
 
 
 def row(order_id: str, state: str = "settled", charged: str = "3") -> dict[str, str]:
