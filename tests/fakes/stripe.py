@@ -182,6 +182,20 @@ class FakeStripe:
         self._call("intent", "before")
         if intent_id not in self.accounts:
             raise StripeRefused("No such payment_intent", "resource_missing", 404)
+        return self._intent(intent_id)
+
+    def intents(self, since: float, until: float) -> list[Intent]:
+        listed = [
+            self._intent(p.intent_id)
+            for p in self.payments.values()
+            if since <= self.created.get(p.session_id, since) <= until
+            and p.intent_id in self.accounts
+        ]
+        for _ in range(len(listed) // 100 + 1):
+            self._call("intents", "before")
+        return listed
+
+    def _intent(self, intent_id: str) -> Intent:
         account = self.accounts[intent_id]
         # As Stripe does it, what was never captured of a hold that is over counts as refunded.
         over = account.status in ("succeeded", "canceled")

@@ -109,7 +109,11 @@ def _no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settlement.Settlement, "_refund", blind)
 
 
-@defect("the ledger replaces an order without its condition", "two Lambdas at once")
+@defect(
+    "the ledger replaces an order without its condition",
+    "two Lambdas at once",
+    "claim at the deadline",
+)
 def _no_condition(monkeypatch: pytest.MonkeyPatch) -> None:
     strict = sqlite.SqliteLedger.replace
 
@@ -133,7 +137,7 @@ def _repeat_a_pulse(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(order_book, "fold", forgetful)
 
 
-@defect("a settle that got no answer is not sent again", "answer lost", "request lost")
+@defect("a settle that got no answer is never sent again", "request lost")
 def _settle_once(monkeypatch: pytest.MonkeyPatch) -> None:
     call_failed = answers.call_failed
 
@@ -146,6 +150,8 @@ def _settle_once(monkeypatch: pytest.MonkeyPatch) -> None:
             step.append(Entry(Kind.SETTLED, call.order_id))
 
     monkeypatch.setattr(answers, "call_failed", careless)
+    # What the cloud lists as claimed would mend it.
+    monkeypatch.setattr(answers, "settle_again", lambda _step, _order: None)
 
 
 @defect("every webhook is answered with 200, also if nothing was stored")

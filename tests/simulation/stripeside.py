@@ -92,6 +92,9 @@ class SimulatedStripe(FakeStripe):
         self._known(intent_id)
         return super().intent(intent_id)
 
+    def intents(self, since: float, until: float) -> list[Intent]:
+        return [i for i in super().intents(since, until) if self.ours(i.intent_id)]
+
     def session_of(self, intent_id: str) -> str:
         return super().session_of(intent_id) if self.ours(intent_id) else ""
 

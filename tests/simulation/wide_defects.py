@@ -45,13 +45,6 @@ from tests.simulation.defects import DEFECTS, Plant, defect
 # Each of them, and the first ones.
 ALL_DEFECTS: dict[str, Plant] = DEFECTS
 
-# What is seen only where what awaits a mend (``run.AWAITS_MEND``) is played, too.
-WITH_EVERYTHING = (
-    "what was captured before the ledger was restored goes back",
-    "a payment's status is news however old it is",
-    "an order that waits for the cloud is shown as under way for ever",
-)
-
 
 # Money that leaks
 

@@ -72,6 +72,9 @@ class Gateway(Protocol):
     def intent(self, intent_id: str) -> Intent:
         """A PaymentIntent as it is now."""
 
+    def intents(self, since: float, until: float) -> Sequence[Intent]:
+        """The PaymentIntents that were made between the two, each as it is while it is listed."""
+
     def session_of(self, intent_id: str) -> str:
         """The Checkout Session that made a PaymentIntent; empty if none did."""
 
@@ -213,6 +216,7 @@ class StripeGateway:
             pulsed=_count(intent, "pulsed"),
             pulses=_count(intent, "pulses"),
             fingerprint=str(_get(card, "fingerprint") or ""),
+            paid_at=float(_get(intent, "latest_charge", "created") or 0),
         )
 
     def intent(self, intent_id: str) -> Intent:
@@ -221,16 +225,11 @@ class StripeGateway:
             intent_id,
             {"expand": ["latest_charge"]},
         )
-        return Intent(
-            intent_id=str(found.id),
-            status=str(found.status),
-            amount=int(found.amount),
-            received=int(_get(found, "amount_received") or 0),
-            refunded=int(_get(found, "latest_charge", "amount_refunded") or 0),
-            disputed=bool(_get(found, "latest_charge", "disputed")),
-            pulsed=_count(found, "pulsed"),
-            pulses=_count(found, "pulses"),
-        )
+        return _intent(found)
+
+    def intents(self, since: float, until: float) -> Sequence[Intent]:
+        asked = {"created": _between(since, until), "expand": ["data.latest_charge"], "limit": 100}
+        return [_intent(found) for found in self._all(self._client.v1.payment_intents.list, asked)]
 
     def session_of(self, intent_id: str) -> str:
         asked = {"payment_intent": intent_id, "limit": 1}
@@ -314,6 +313,20 @@ class StripeGateway:
             reason = error.user_message or str(error.error.message if error.error else "no reason")
             param = str(getattr(error, "param", "") or "")
             raise StripeRefused(reason, error.code or "", status, param) from error
+
+
+def _intent(found: Any) -> Intent:
+    """A PaymentIntent of Stripe's, with its charge."""
+    return Intent(
+        intent_id=str(found.id),
+        status=str(found.status),
+        amount=int(found.amount),
+        received=int(_get(found, "amount_received") or 0),
+        refunded=int(_get(found, "latest_charge", "amount_refunded") or 0),
+        disputed=bool(_get(found, "latest_charge", "disputed")),
+        pulsed=_count(found, "pulsed"),
+        pulses=_count(found, "pulses"),
+    )
 
 
 def _between(since: float, until: float) -> dict[str, int]:

@@ -27,7 +27,8 @@ class Payment:
     ``hold_until`` is 0 where Stripe does not say. ``manual`` tells a payment that is captured by a
     call of ours from one that was charged at once; ``pulsed`` of ``pulses`` is what a settle of
     ours wrote beside it, 0 of 0 if none did. ``fingerprint`` is Stripe's for
-    the card, the same for each payment with it; empty without a card.
+    the card, the same for each payment with it; empty without a card. ``paid_at`` is when the money
+    was held or charged, 0 where there is none.
     """
 
     session_id: str
@@ -46,6 +47,7 @@ class Payment:
     pulsed: int = 0
     pulses: int = 0
     fingerprint: str = field(default="", repr=False)
+    paid_at: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from cloud.adapters.stripe_gateway import Gateway, StripeRefused
 from cloud.core import money, orders, reconciliation
 from cloud.core.cabinets import Incident
 from cloud.core.orders import FINISHED, Order, Refused
-from cloud.core.payments import Completed, Money, Undelivered, money_of
+from cloud.core.payments import Completed, Intent, Money, Undelivered, money_of
 from cloud.core.reconciliation import Finding, Repair
 from cloud.core.stamps import to_ms
 from cloud.services.clock import Clock
@@ -19,6 +19,15 @@ from cloud.services.stripe_events import StripeEvent, StripeEvents
 from cloud.stores.base import Ledger
 
 PATIENCE = 900.0  # what is younger may be under way
+
+# For how long a checkout page can be paid after it was opened.
+# Source: Stripe's API reference, "Create a Session", `expires_at`: 24 hours if not said.
+SESSION_SECONDS = 24 * 3600.0
+
+# Stripe's list is read for the orders of so long a time at once, to keep little in memory. Each
+# begins a little before its first order: a payment is older than the order that it makes.
+LISTED_SECONDS = 24 * 3600.0
+EARLIER_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -63,19 +72,25 @@ class Reconciliation:
         """Every exception between Stripe and the ledger since then, older than ``PATIENCE``."""
         now_ms = self._clock.now_ms()
         findings = self._never_stored(since, now_ms / 1000 - PATIENCE)
+        listed_intents = _ListedIntents(self._stripe)
         for listed in self._ledger.lagging_orders(since_ms=to_ms(since)):
             order = self._ledger.order(listed.order_id) or listed
             finding = reconciliation.unfinished(order, now_ms, to_ms(PATIENCE))
             if finding is None and not order.free:
-                try:
-                    intent = self._stripe.intent(order.intent_id)
-                except StripeRefused as refusal:
-                    finding = reconciliation.unknown_to_stripe(order, str(refusal))
-                else:
-                    finding = reconciliation.against_stripe(order, intent)
+                intent = listed_intents.of(order)
+                # An order changes while the list is read, so only a list that agrees is believed.
+                if intent is None or reconciliation.against_stripe(order, intent):
+                    finding = self._against_stripe(order)
             if finding:
                 findings.append(finding)
         return findings
+
+    def _against_stripe(self, order: Order) -> Finding | None:
+        try:
+            intent = self._stripe.intent(order.intent_id)
+        except StripeRefused as refusal:
+            return reconciliation.unknown_to_stripe(order, str(refusal))
+        return reconciliation.against_stripe(order, intent)
 
     def undelivered(self, since: float) -> Sequence[Undelivered]:
         """Events that no webhook of ours took. What they tell of money is in :meth:`compare`."""
@@ -95,7 +110,7 @@ class Reconciliation:
         Raises what Stripe and the ledger raise: nothing is lost then, and the next run finds it.
         """
         order = self._ledger.order(finding.order_id)
-        if finding.repair is Repair.STORE:
+        if finding.repair in (Repair.STORE, Repair.REBUILD):
             lost = self._lost[finding.order_id]
             subject = {"id": lost.session_id, "payment_link": lost.link_id}
             kind = "checkout.session.completed"
@@ -169,16 +184,16 @@ class Reconciliation:
     def _never_stored(self, since: float, until: float) -> list[Finding]:
         findings = []
         told = {incident.incident_id for incident in self._ledger.lagging_incidents(to_ms(since))}
-        for session in self._stripe.completed(since, until):
-            link = self._ledger.link(session.link_id)
+        for session in self._stripe.completed(since - SESSION_SECONDS, until):
             if self._ledger.order(session.session_id):
                 continue
+            link = self._ledger.link(session.link_id)
             if link is None and not (session.machine_id and self._is_news(session, told)):
                 continue
             payment = self._stripe.payment(session.session_id)
             found = money_of(payment)
-            if found is Money.NOT_THERE:
-                continue  # given back already, or never there
+            if found is Money.NOT_THERE or payment.paid_at > until:
+                continue  # given back already, never there, or just paid over a page left open
             if link is None:
                 findings.append(reconciliation.of_unknown_link(payment, session.machine_id))
                 continue
@@ -188,6 +203,24 @@ class Reconciliation:
             if finding:
                 findings.append(finding)
         return findings
+
+
+class _ListedIntents:
+    """PaymentIntents by Stripe's list, for orders that come oldest first."""
+
+    def __init__(self, stripe: Gateway) -> None:
+        self._stripe = stripe
+        self._until = 0.0
+        self._found: dict[str, Intent] = {}
+
+    def of(self, order: Order) -> Intent | None:
+        """The order's PaymentIntent as the list has it; ``None`` if it is to be asked for."""
+        paid_at = order.paid_at_ms / 1000
+        if paid_at > self._until:
+            self._until = paid_at + LISTED_SECONDS
+            listed = self._stripe.intents(paid_at - EARLIER_SECONDS, self._until)
+            self._found = {intent.intent_id: intent for intent in listed}
+        return self._found.get(order.intent_id)
 
 
 def _unknown(session_id: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,7 @@ def test_a_link_holds_the_money_and_names_its_cabinet_in_both_places(shop: Shop)
     assert (payment.amount, payment.currency, payment.machine_id) == (300, "USD", "cab001")
     assert payment.payment_status == "unpaid"
     assert money_of(payment) is Money.HELD
-    assert payment.hold_until > 0
+    assert payment.hold_until > payment.paid_at > 0
 
 
 def test_the_same_key_makes_the_same_link(shop: Shop) -> None:
@@ -167,6 +168,38 @@ def test_completed_sessions_and_undelivered_events_are_listed(shop: Shop) -> Non
     assert not shop.gateway.intent(intent_id).disputed
     assert shop.gateway.session_of(intent_id) == paid[0]
     assert shop.gateway.session_of("pi_of_nobody") == ""
+
+
+def test_intents_are_listed_by_pages_of_a_hundred_as_they_are(
+    tmp_path: Path, described: Described
+) -> None:
+    simulator = StripeSimulator(tmp_path, KEY, "whsec_x", "https://pay.example", None)
+    app = create_app(simulator)
+    asked: list[str] = []
+
+    def counted(environ: Any, start: Any) -> Any:
+        asked.append(environ["PATH_INFO"])
+        return app.wsgi_app(environ, start)
+
+    with served(described(counted)) as url:
+        shop = Shop(simulator, url)
+        ids = [shop.gateway.payment(shop.pay(1)).intent_id for _ in range(201)]
+        shop.gateway.cancel(ids[0], "cancel")
+        shop.gateway.capture(ids[1], 100, 1, 1, "capture")
+        shop.gateway.refund(ids[1], 40, "refund")
+        asked.clear()
+        listed = {intent.intent_id: intent for intent in shop.gateway.intents(0.0, 4e9)}
+        assert asked == ["/v1/payment_intents"] * 3
+        assert sorted(listed) == sorted(ids)
+        for intent_id in ids[:3]:
+            assert listed[intent_id] == shop.gateway.intent(intent_id)
+        assert (listed[ids[1]].charged, listed[ids[1]].pulsed) == (60, 1)
+        assert shop.gateway.intents(0.0, 1.0) == []
+        asked.clear()
+        simulator.failures.add(Failure("error", path="/v1/payment_intents", count=2))
+        with pytest.raises(StripeUnavailable):
+            shop.gateway.intents(0.0, 4e9)
+    simulator.stop()
 
 
 def test_what_a_charge_was_for_is_written_beside_it_at_stripe(shop: Shop) -> None:

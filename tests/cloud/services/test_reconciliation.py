@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cloud import admin
-from cloud.adapters.stripe_gateway import StripeRefused
+from cloud.adapters.stripe_gateway import StripeUnavailable
 from cloud.core.cabinets import Incident
 from cloud.core.orders import OrderState
 from cloud.core.payments import Intent, Undelivered
@@ -44,8 +45,8 @@ def served(arcade: Arcade, quantity: int = 3, pulsed: int = 3, held: bool = True
     return order_id
 
 
-def paid_and_never_told(arcade: Arcade) -> str:
-    session_id = arcade.stripe.pay(arcade.link(), 2)
+def paid_and_never_told(arcade: Arcade, held: bool = True) -> str:
+    session_id = arcade.stripe.pay(arcade.link(), 2, held)
     arcade.stripe.created[session_id] = arcade.now
     arcade.now += LATER
     return session_id
@@ -172,17 +173,94 @@ def test_a_claimed_order_is_left_to_its_cabinet(arcade: Arcade) -> None:
 
 def test_an_order_that_stripe_does_not_know_keeps_no_other_waiting(arcade: Arcade) -> None:
     strange, lost = served(arcade), paid_and_never_told(arcade)
-    known = arcade.stripe.intent
-
-    def intent(intent_id: str) -> Intent:
-        if intent_id == arcade.order(strange).intent_id:
-            raise StripeRefused("No such payment_intent", "resource_missing", 404)
-        return known(intent_id)
-
-    arcade.stripe.intent = intent  # type: ignore[method-assign]
+    del arcade.stripe.accounts[arcade.order(strange).intent_id]
     found = compared(arcade)
     assert {f.order_id for f in found} == {strange, lost}
     assert any("Stripe does not know its payment" in f.reason for f in found)
+
+
+def test_hundreds_of_orders_are_compared_by_pages_of_a_hundred(arcade: Arcade) -> None:
+    orders = [served(arcade, 1, 1) for _ in range(250)]
+    other, hidden = orders[100], orders[200]
+    arcade.stripe.accounts[arcade.order(other).intent_id].refunded = 100
+    # One is made long before its order: its page was left open.
+    arcade.stripe.created[hidden] = arcade.now - 3 * 3600
+    arcade.now += LATER
+    arcade.stripe.calls.clear()
+    assert [(f.order_id, f.amount) for f in compared(arcade)] == [(other, 100)]
+    calls = Counter(arcade.stripe.calls)
+    assert calls == {"completed": 1, "intents": 3, "intent": 2}
+
+
+def test_an_order_that_is_settled_while_stripe_is_listed_agrees(arcade: Arcade) -> None:
+    """The list still has its hold, and the ledger what was charged meanwhile."""
+    first, second = served(arcade), arcade.pay(2)
+    arcade.claim(second)
+    listing = arcade.stripe.intents
+
+    def intents(since: float, until: float) -> list[Intent]:
+        listed = listing(since, until)
+        arcade.settle(second, 2, 2)
+        made.append(served(arcade))
+        return listed
+
+    made: list[str] = []
+    arcade.stripe.intents = intents  # type: ignore[method-assign]
+    assert compared(arcade) == []
+    assert arcade.order(second).state is OrderState.SETTLED
+    assert arcade.order(first).charged == 300
+    assert len(made) == 1
+
+
+def test_a_page_that_fails_ends_the_comparison_and_changes_nothing(
+    ask: Arcade, capsys: pytest.CaptureFixture[str]
+) -> None:
+    orders = [served(ask, 1, 1) for _ in range(120)]
+    session_id = paid_and_never_told(ask)
+    pages = 0
+
+    def trouble(call: str, _when: str) -> None:
+        nonlocal pages
+        pages += call == "intents"
+        if (call, pages) == ("intents", 2):
+            raise StripeUnavailable("Stripe does not answer (Timeout)")
+
+    ask.stripe.trouble = trouble
+    assert admin.main(["reconcile", "--fix"]) == 1
+    assert "Stripe does not answer" in capsys.readouterr().err
+    assert ask.ledger.order(session_id) is None
+    assert ask.stripe.holds(session_id)
+    assert ask.stripe.charged(orders[-1]) == 100
+    assert admin.main(["reconcile", "--fix"]) == 0
+    assert not ask.stripe.holds(session_id)
+
+
+def test_orders_of_several_days_are_listed_day_by_day(arcade: Arcade) -> None:
+    began = arcade.now
+    for _ in range(3):
+        order_id = served(arcade)
+        arcade.stripe.created[order_id] = arcade.now
+        arcade.now += 40 * 3600
+    arcade.stripe.calls.clear()
+    assert arcade.cloud.reconciliation.compare(began) == []
+    assert Counter(arcade.stripe.calls) == {"completed": 1, "intents": 3}
+
+
+def test_a_payment_over_a_page_that_was_opened_before_the_range_is_found(arcade: Arcade) -> None:
+    """A page can be paid for a day; by the hour at which it was opened, no later run sees it."""
+    session_id = paid_and_never_told(arcade)
+    arcade.stripe.created[session_id] = arcade.now - 20 * 3600
+    (finding,) = arcade.cloud.reconciliation.compare(arcade.now - LATER)
+    assert finding.order_id == session_id
+
+
+def test_a_payment_of_now_over_a_page_that_was_open_for_long_is_on_its_way(arcade: Arcade) -> None:
+    session_id = paid_and_never_told(arcade)
+    payment = arcade.stripe.payments[session_id]
+    arcade.stripe.payments[session_id] = replace(payment, paid_at=arcade.now - 10)
+    assert compared(arcade) == []
+    arcade.now += LATER
+    assert [f.order_id for f in compared(arcade)] == [session_id]
 
 
 def row(order_id: str, state: str = "settled", charged: str = "3") -> dict[str, str]:
@@ -277,6 +355,43 @@ def test_the_command_takes_a_cabinets_book(
     assert "cannot be read" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("state", "charged", "held", "goes_back"),
+    [
+        ("claiming", 0, True, True),
+        ("refused", 0, False, True),
+        ("settled", 0, False, True),
+        ("pulsing", 0, True, False),
+        ("settling", 2, False, False),
+        ("settled", 2, True, True),  # nobody was charged, and the cabinet reports no more
+        ("settled", 2, False, False),
+    ],
+)
+def test_what_a_cabinets_journal_has_is_not_given_back(
+    ask: Arcade, tmp_path: Path, state: str, charged: int, held: bool, goes_back: bool
+) -> None:
+    order_id = paid_and_never_told(ask, held)
+    file = tmp_path / "cab001.csv"
+    file.write_text(f"order,begun,state,charged\n{order_id},then,{state},{charged}\n")
+    assert admin.main(["reconcile", "--fix", "--journal", f"cab001={file}"]) == 1
+    is_there = ask.stripe.holds(order_id) or ask.stripe.charged(order_id) == 200
+    assert is_there is not goes_back
+    assert (ask.ledger.order(order_id) is not None) is goes_back
+
+
+def test_the_command_has_links_switched_off_that_should_be_off(
+    ask: Arcade, capsys: pytest.CaptureFixture[str]
+) -> None:
+    link_id = ask.link()
+    ask.cloud.links.switch_off("cab001")
+    ask.stripe.links[link_id]["active"] = True
+    assert admin.main(["reconcile"]) == 0
+    assert admin.main(["reconcile", "--fix"]) == 0
+    assert f"{link_id}  cab001: the link is off here" in capsys.readouterr().out
+    ask.cloud.sweep()
+    assert not ask.stripe.links[link_id]["active"]
+
+
 @pytest.fixture
 def restore(arcade: Arcade, tmp_path: Path) -> Callable[[], None]:
     """Puts the ledger back as it was when the test began."""
@@ -314,6 +429,23 @@ def test_what_a_cabinet_settled_is_rebuilt_in_a_restored_ledger_and_never_refund
     assert [i.order_id for i in arcade.incidents()] == [whole, part]
     rows = [row(whole), row(part, charged="1")]
     assert arcade.cloud.reconciliation.compare_journal("cab001", rows) == []
+
+
+def test_an_order_charged_at_once_is_not_settled_before_stripe_knows_what_was_made(
+    arcade: Arcade, restore: Callable[[], None]
+) -> None:
+    order_id = arcade.pay(3, held=False)
+    arcade.claim(order_id)
+    arcade.stripe.trouble = losing("note_pulses", "before")
+    assert arcade.settle(order_id, 3, 3)[0] == 200
+    assert arcade.order(order_id).state is OrderState.SETTLING
+    arcade.now += 60
+    arcade.cloud.sweep()
+    assert arcade.order(order_id).state is OrderState.SETTLED
+    restore()
+    arcade.now += LATER
+    assert repaired(arcade) == ["the order is stored as settled, 3.00 USD charged"]
+    assert arcade.stripe.charged(order_id) == 300
 
 
 def test_an_event_that_comes_again_to_a_restored_ledger_refunds_nothing(
