@@ -83,7 +83,7 @@ PLANTED = (
     _known("a restart goes on without asking the cloud how old the order is", "process killed"),
     _known("an ambiguous pulse is charged", "process killed"),
     _known("the whole amount is charged, however few pulses were made", "process killed"),
-    _known("a settle that got no answer is not sent again", "request lost"),
+    _known("a settle that got no answer is never sent again", "request lost"),
     _known("the sweep does not finish what a crash left", "Lambda dies"),
     _known("an order is called settled although Stripe did not answer", "Stripe away"),
     _known("an entry that could not be written is taken for written", "journal fails"),
