@@ -162,6 +162,7 @@ class Cabinet:
         self.removed = False
         self.removed_at = -3600.0
         self.heard_at = 0.0
+        self.linked_at = 0.0
         self.boot_at = 0.0
         self.ahead = 0.0
         self.busy_until = 0.0
@@ -451,9 +452,11 @@ class Cabinet:
                 {"authorization": f"Bearer {self.token}"},
             )
             self.note(f"{call.name} → {result.status if result else 'no answer'}")
-            # A link that it asked for is on until the cloud misses the heartbeats.
-            if isinstance(call, HeartbeatCall | LinkCall) and result and result.status == 200:
-                self.heard_at = self.world.now
+            if result and result.status == 200:
+                if isinstance(call, HeartbeatCall):
+                    self.heard_at = self.world.now
+                elif isinstance(call, LinkCall):
+                    self.linked_at = self.world.now
             if result is None or result.took > TIMEOUT or faults.strike("answer lost"):
                 answer(NotAnswered(call, "the cloud does not answer"), TIMEOUT)
             elif result.body is None:

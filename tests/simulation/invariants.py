@@ -216,7 +216,8 @@ def nothing_is_stuck_in_silence(
                 f"{cabinet.machine_id} was last heard of {now - cabinet.heard_at:.0f} s ago, and "
                 "`problems` does not say so",
             )
-        dead = cabinet.removed or now - cabinet.heard_at > 2 * HOUR
+        # A link that it asked for is on until the cloud misses its heartbeats.
+        dead = cabinet.removed or now - max(cabinet.heard_at, cabinet.linked_at) > 2 * HOUR
         for link_id, link in cloud.stripe.links.items() if dead else ():
             if link["machine_id"] != cabinet.machine_id or not link["active"]:
                 continue

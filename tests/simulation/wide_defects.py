@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from cloud.adapters.stripe_gateway import StripeRefused
-from cloud.cli import admin, output
+from cloud.cli import output, prices
 from cloud.core import cabinets
 from cloud.core.cabinets import PaymentLink
 from cloud.core.orders import Order, SettleRequest
@@ -105,7 +105,7 @@ def _believe_the_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @defect("a price list sells more credits than a cabinet takes", "operator types 5=1200")
 def _no_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admin, "mistakes", lambda _prices: [])
+    monkeypatch.setattr(prices, "_raise_mistakes", lambda _found: None)
     monkeypatch.setattr("cloud.core.orders.MOST_CREDITS", 1_000_000)
 
 
