@@ -30,7 +30,7 @@ $(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2) >$(1)/pi
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check bench gallery movie sounds sim exhaustive format sam dynalite pins clean
+.PHONY: help demo test test-all check bench gallery movie sounds sim exhaustive format deploy sam dynalite pins clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | \
@@ -76,6 +76,9 @@ exhaustive: $(VENV)/.ready ## all interleavings of one cabinet and each fault, f
 format: $(VENV)/.ready ## puts the code into its form
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+deploy: $(VENV)/.ready $(SAM)/.ready ## puts the cloud on AWS, or makes what is missing; docs/deploy.md
+	@$(BIN)/python -m deploy $(ARGS)
 
 sam: $(SAM)/.ready ## the SAM command for make check, some 200 MB
 

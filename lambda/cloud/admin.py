@@ -7,13 +7,14 @@ import os
 import sys
 from collections.abc import Sequence
 
+from cloud.adapters.parameter_store import ParametersUnavailable
 from cloud.adapters.stripe_gateway import StripeRefused, StripeUnavailable
 from cloud.cli import admin, env_file, output, sandboxes
 from cloud.cli.broker_accounts import BrokerAccountError
 from cloud.cli.desk import AdminError, Desk
-from cloud.settings import SettingsError, from_environment
+from cloud.settings import SettingsError
 from cloud.stores.base import LedgerUnavailable
-from cloud.wiring import build
+from cloud.wiring import build, read_settings
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             settings, sandbox = sandboxes.settings_of(data)
         else:
             environment = env_file.environment(args.env_file, os.environ)
-            settings, sandbox = from_environment(environment), {}
+            settings, sandbox = read_settings(environment), {}
         cloud = build(settings)
         try:
             admin.run(Desk(cloud, settings, sandbox, data), args)
@@ -41,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         output.OutputError,
         SettingsError,
         LedgerUnavailable,
+        ParametersUnavailable,
         StripeUnavailable,
         StripeRefused,
     ) as error:

@@ -94,7 +94,7 @@ _TIMES = {
 # Books are kept for ten years at most where the cloud is likely to be used; Stripe keeps the rest.
 KEEP_YEARS = 10
 _TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}")
-_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 
 # Lambda ends a sweep after 55 s, and a call of Stripe that has begun may take 23 s.
 _MOST_SECONDS = {"SWEEP_SECONDS": 30}
@@ -158,10 +158,10 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         mistakes += _ca_file_mistakes("MQTT_CA_FILE", ca_file, broker)
     public = need("PUBLIC_URL", "where phones reach this API, as in https://pay.example.com")
     if public:
-        mistakes += _web_mistakes("PUBLIC_URL", public, "https://pay.example.com", "receipts")
+        mistakes += web_mistakes("PUBLIC_URL", public, "https://pay.example.com", "receipts")
     stripe = environment.get("STRIPE_API_BASE", "").strip()
     if stripe:
-        mistakes += _web_mistakes(
+        mistakes += web_mistakes(
             "STRIPE_API_BASE", stripe, "https://api.stripe.com", "the secret key"
         )
     times = _times(environment, mistakes)
@@ -206,7 +206,7 @@ def table_of(address: str) -> Table:
     region, endpoint = options.pop("region"), options.pop("endpoint", "")
     if options or parts.path or parts.fragment or not _TABLE.fullmatch(parts.netloc):
         raise ValueError(address)
-    if not (_REGION.fullmatch(region) and years.isdecimal() and int(years) <= 100):
+    if not (REGION.fullmatch(region) and years.isdecimal() and int(years) <= 100):
         raise ValueError(address)
     return Table(parts.netloc, region, endpoint, int(years))
 
@@ -228,7 +228,7 @@ def ledger_mistakes(name: str, address: str) -> Iterator[str]:
         return
     if table.endpoint:
         example = "https://dynamodb.eu-west-1.amazonaws.com"
-        yield from _web_mistakes(f"{name}'s endpoint", table.endpoint, example, "the orders")
+        yield from web_mistakes(f"{name}'s endpoint", table.endpoint, example, "the orders")
 
 
 def times_of(environment: Mapping[str, str]) -> Times:
@@ -322,7 +322,7 @@ def _ca_file_mistakes(name: str, ca_file: str, broker: str) -> Iterator[str]:
         yield f"{name} names {ca_file}, which is no certificate that can be used (PEM): mend it"
 
 
-def _web_mistakes(name: str, url: str, example: str, secret: str) -> Iterator[str]:
+def web_mistakes(name: str, url: str, example: str, secret: str) -> Iterator[str]:
     """What is wrong with an address of the web, over which ``secret`` will travel."""
     address = _address(url, "https", "http")
     if address is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -18,6 +18,7 @@ from cloud.adapters.stripe_gateway import Gateway, StripeGateway
 from cloud.core.orders import Schedule
 from cloud.core.stamps import to_ms
 from cloud.http.api import Api
+from cloud.parameter_path import KEPT_ELSEWHERE, is_kept_elsewhere, parameter_path
 from cloud.services.broker_watch import BrokerWatch
 from cloud.services.cabinet_messages import CabinetMessages
 from cloud.services.claims import Claims
@@ -38,7 +39,7 @@ from cloud.services.settlement import Settlement
 from cloud.services.stripe_events import StripeEvents
 from cloud.services.sweep import Sweep, Swept
 from cloud.services.time_budget import BoundedPublisher, TimeBudget, bounded
-from cloud.settings import Settings, table_of
+from cloud.settings import Settings, from_environment, table_of
 from cloud.stores.base import Ledger
 
 WATCH_WITHIN_MS = 30_000
@@ -156,6 +157,21 @@ class Cloud:
         if self._broker_status:
             self._broker_status.close()
         self.ledger.close()
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """The settings of ``environment``, and of Parameter Store where ``SECRETS`` names a place in
+    it; raises :class:`~cloud.settings.SettingsError` with all that is wrong, or
+    :class:`~cloud.adapters.parameter_store.ParametersUnavailable`."""
+    if not is_kept_elsewhere(environment):
+        return from_environment(environment)
+    # Late: a cloud with its secrets in its environment needs neither this nor its library.
+    from cloud.adapters.parameter_store import ParameterStore
+
+    place = parameter_path(environment)
+    found = ParameterStore(place.region, place.endpoint, environment).read(place.path)
+    kept = {name: found[name] for name in KEPT_ELSEWHERE if name in found}
+    return from_environment({**environment, **kept})
 
 
 def secrets_of(settings: Settings) -> Iterator[str]:

@@ -229,7 +229,7 @@ def test_lambda_gets_no_ledger_on_its_own_disk() -> None:
 def test_the_handler_refuses_to_start_without_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in GOOD:
         monkeypatch.delenv(name, raising=False)
-    handler._cloud.cache_clear()
+    handler._current.cache_clear()
     with pytest.raises(SettingsError):
         handler.handle({}, None)
 
@@ -237,7 +237,7 @@ def test_the_handler_refuses_to_start_without_settings(monkeypatch: pytest.Monke
 def test_the_handler_answers_and_sweeps(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
     for name, value in (GOOD | {"LEDGER": f"sqlite:///{tmp_path}/ledger.db"}).items():
         monkeypatch.setenv(name, value)
-    handler._cloud.cache_clear()
+    handler._current.cache_clear()
     try:
         event = {
             "version": "2.0",
@@ -249,8 +249,8 @@ def test_the_handler_answers_and_sweeps(monkeypatch: pytest.MonkeyPatch, tmp_pat
         assert handler.handle(event, None)["statusCode"] == 200
         assert handler.sweep({}, None)["released"] == 0
     finally:
-        handler._cloud().close()
-        handler._cloud.cache_clear()
+        handler._current().get().close()
+        handler._current.cache_clear()
 
 
 EMQX = {

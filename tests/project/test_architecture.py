@@ -44,8 +44,10 @@ LAYERS = {
     "services": {"core", "logs", "settings", "stores", "adapters"},
     "http": BELOW_HTTP,
     "cli": BELOW_HTTP,
-    "wiring": BELOW_HTTP | {"http"},
-    "handler": {"logs", "settings", "wiring"},
+    "parameter_path": {"settings"},
+    "wiring": BELOW_HTTP | {"http", "parameter_path"},
+    "current_cloud": {"settings", "adapters", "parameter_path", "wiring"},
+    "handler": {"logs", "current_cloud"},
     "server": BELOW_HTTP | {"http"},
     "serve": BELOW_HTTP | {"cli", "http", "server", "wiring"},
     "admin": BELOW_HTTP | {"cli", "wiring"},
@@ -58,7 +60,10 @@ DOORS = {"open", "print", "input", "exec", "eval", "__import__"}
 # The only places that know a library, folders with a slash at their end.
 PLACES = {
     "RPi": {"kiosk/hardware/gpio.py"},
-    "awscrt": {"lambda/cloud/stores/dynamodb_client.py"},
+    "awscrt": {
+        "lambda/cloud/adapters/parameter_store.py",
+        "lambda/cloud/stores/dynamodb_client.py",
+    },
     "babel": {"kiosk/display/catalogue.py", "kiosk/display/money.py"},
     "paho": {"kiosk/adapters/broker.py", "lambda/cloud/adapters/mqtt_publisher.py"},
     "pydantic": {"kiosk/config/", "kiosk/display/theme.py"},

@@ -3,8 +3,7 @@
 ``python -m tests.simulation --runs 10000 --seed 0`` plays the seeds 0 to 9999. A run that breaks an
 invariant is played again with fewer and fewer faults, and its shortest trace is printed.
 ``--defects`` plants each deliberate defect instead, and tells what catches it after how many runs.
-``--century`` plays a machine-century, which can be stopped and continued. ``--all`` plays also what
-awaits a mend (``run.AWAITS_MEND``).
+``--century`` plays a machine-century, which can be stopped and continued.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from tabulate import tabulate
 from tests.simulation import century
 from tests.simulation.defects import OFTEN
 from tests.simulation.run import RATES, Result, shrink, simulate
-from tests.simulation.wide_defects import ALL_DEFECTS, WITH_EVERYTHING
+from tests.simulation.wide_defects import ALL_DEFECTS
 
 TRACE_LINES = 80
 MOST_RUNS = 60
@@ -40,7 +39,6 @@ def main() -> int:
     parser.add_argument("--cabinets", type=int, default=2)
     parser.add_argument("--players", type=int, default=0, help="three for each cabinet if not said")
     parser.add_argument("--defects", action="store_true", help="plant each defect, and catch it")
-    parser.add_argument("--all", action="store_true", help="also what awaits a mend")
     parser.add_argument("--century", action="store_true", help="play a machine-century")
     parser.add_argument("--purchases", type=int, default=century.PURCHASES, help="of a century")
     parser.add_argument("--state", type=Path, default=century.STATE, help="how far a century is")
@@ -51,7 +49,7 @@ def main() -> int:
         return _century(chosen)
     players = chosen.players or 3 * chosen.cabinets
     begun = time.monotonic()
-    play = partial(_one, cabinets=chosen.cabinets, players=players, everything=chosen.all)
+    play = partial(_one, cabinets=chosen.cabinets, players=players)
     seeds = range(chosen.seed, chosen.seed + chosen.runs)
     struck: Counter[str] = Counter()
     branches: Counter[str] = Counter()
@@ -80,7 +78,7 @@ def main() -> int:
         return 0
     first = min(broken, key=lambda result: result.seed)
     print(f"\n{len(broken)} runs broke an invariant. The shortest trace of seed {first.seed}:\n")
-    short = shrink(first.seed, chosen.cabinets, players, everything=chosen.all)
+    short = shrink(first.seed, chosen.cabinets, players)
     for fault in short.struck:
         print(f"{fault.at:10.3f}  FAULT {fault.kind} (chance {fault.number})")
     print("\n".join(_telling(short.trace)))
@@ -90,7 +88,7 @@ def main() -> int:
 
 def _century(chosen: argparse.Namespace) -> int:
     players = chosen.players or 20 * chosen.cabinets
-    fresh = century.Century(chosen.seed, century.commit(), chosen.cabinets, players, chosen.all)
+    fresh = century.Century(chosen.seed, century.commit(), chosen.cabinets, players)
     try:
         played = century.begin(fresh, chosen.state)
     except century.StateError as error:
@@ -106,10 +104,10 @@ def _century(chosen: argparse.Namespace) -> int:
     return int(bool(played.broken))
 
 
-def _one(seed: int, cabinets: int, players: int, everything: bool) -> tuple[Result, Counter[str]]:
+def _one(seed: int, cabinets: int, players: int) -> tuple[Result, Counter[str]]:
     """One run, with as little of it as has to travel between processes."""
     begun = time.process_time()
-    result = simulate(seed, cabinets, players, everything=everything)
+    result = simulate(seed, cabinets, players)
     result.cpu = time.process_time() - begun
     kinds = Counter(struck.kind for struck in result.struck)
     result.struck = []
@@ -126,7 +124,7 @@ def catch(name: str, seed: int = 0, most: int = MOST_RUNS) -> tuple[int, str]:
     """Plants a defect and plays until an invariant breaks that holds without it; after how many
     runs, and which."""
     rates = RATES | {kind: min(0.5, 10 * RATES[kind]) for kind in OFTEN[name]}
-    play = partial(simulate, rates=rates, everything=name in WITH_EVERYTHING)
+    play = partial(simulate, rates=rates)
     for number in range(most):
         with pytest.MonkeyPatch.context() as monkeypatch:
             ALL_DEFECTS[name](monkeypatch)

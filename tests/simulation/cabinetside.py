@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from kiosk.core.cabinet.rules import Rules
-from kiosk.core.effects import Call, ClaimCall, HeartbeatCall
+from kiosk.core.effects import Call, ClaimCall, HeartbeatCall, LinkCall
 from kiosk.core.entries import Entry, Kind
 from kiosk.core.events import (
     Answered,
@@ -204,20 +204,18 @@ class Cabinet:
         self._guarded(engine.begin)
         self._connect_in(1.0)
 
+    def switch_off(self) -> None:
+        """The arcade closes, and nobody plays."""
+        self.note("is switched off")
+        self._is_gone()
+        self.kept.clear()
+
     def die(self, plug: bool = False) -> None:
         """The kiosk is gone, and mostly the machine's power with it, and what the game knew."""
         self.cuts += 1
         only_process = not plug and self.world.faults.strike("only the process dies")
         self.note("dies" if only_process else "loses power")
-        if self.online:
-            self.offline_since = self.world.now
-        if self.journal:
-            self.journal.close()
-        self.engine = None
-        self.screen = ""  # dark: what it shows afterwards, it shows since then
-        self.closed = False
-        self.online = False
-        self.life += 1
+        self._is_gone()
         if only_process:
             self.world.at(3.0, self.start)
             return
@@ -230,6 +228,17 @@ class Cabinet:
                 self.lose_journal()
             off = self.world.faults.size("off", 5.0, 4 * 3600.0)
         self.world.at(off, self.boot)
+
+    def _is_gone(self) -> None:
+        if self.online:
+            self.offline_since = self.world.now
+        if self.journal:
+            self.journal.close()
+        self.engine = None
+        self.screen = ""  # dark: what it shows afterwards, it shows since then
+        self.closed = False
+        self.online = False
+        self.life += 1
 
     def export(self) -> Path:
         """What ``kiosk ledger --csv`` prints of the journal, in a file."""
@@ -435,8 +444,6 @@ class Cabinet:
             self.world.at(delay, arrive, idle=idle)
 
         def arrive() -> None:
-            if idle:
-                self.heard_at = self.world.now
             result = self.cloud.http(
                 "POST",
                 call.path,
@@ -444,6 +451,9 @@ class Cabinet:
                 {"authorization": f"Bearer {self.token}"},
             )
             self.note(f"{call.name} → {result.status if result else 'no answer'}")
+            # A link that it asked for is on until the cloud misses the heartbeats.
+            if isinstance(call, HeartbeatCall | LinkCall) and result and result.status == 200:
+                self.heard_at = self.world.now
             if result is None or result.took > TIMEOUT or faults.strike("answer lost"):
                 answer(NotAnswered(call, "the cloud does not answer"), TIMEOUT)
             elif result.body is None:

@@ -31,7 +31,6 @@ class Century:
     commit: str
     cabinets: int
     players: int
-    everything: bool
     runs: int = 0
     purchases: int = 0
     cpu: float = 0.0
@@ -56,9 +55,9 @@ class _Played:
     broken: str
 
 
-def _play(seed: int, cabinets: int, players: int, everything: bool) -> _Played:
+def _play(seed: int, cabinets: int, players: int) -> _Played:
     begun = time.process_time()
-    result = simulate(seed, cabinets, players, everything=everything)
+    result = simulate(seed, cabinets, players)
     kinds = Counter(fault.kind for fault in result.struck)
     return _Played(result.purchases, time.process_time() - begun, kinds, result.broken)
 
@@ -90,7 +89,7 @@ def begin(fresh: Century, state: Path) -> Century:
         stored = Century(**json.loads(state.read_text()))
     except (ValueError, TypeError) as error:
         raise StateError(f"{state} is no state of a century: name another --state") from error
-    for name in ("seed", "commit", "cabinets", "players", "everything"):
+    for name in ("seed", "commit", "cabinets", "players"):
         was, now = getattr(stored, name), getattr(fresh, name)
         if was != now:
             raise StateError(
@@ -117,7 +116,6 @@ def play(century: Century, state: Path, purchases: int, stop_after: int = 0) -> 
         _play,
         cabinets=century.cabinets,
         players=century.players,
-        everything=century.everything,
     )
     saved, before = time.monotonic(), century.runs
     # No more seeds than are left at the most: each has as many purchases as players, or nearly.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from kiosk.core.entries import Entry, Kind
 from tests.simulation.cabinetside import Cabinet
 from tests.simulation.cloudside import DAY, EPOCH, CloudSide
-from tests.simulation.invariants import Invariants
+from tests.simulation.invariants import hold
 
 PER_DAY = 12  # pulses at one cabinet, as a cabinet's config has it by default
 KNOWN_S = 600.0  # by then the cloud knows, and every answer of before has arrived
@@ -25,8 +25,7 @@ class _Forgiven:
 class ForgivenessLimits:
     """Reckons from the journals' lines alone."""
 
-    def __init__(self, invariants: Invariants, cloud: CloudSide) -> None:
-        self._invariants = invariants
+    def __init__(self, cloud: CloudSide) -> None:
         self._cloud = cloud
         self._all: list[_Forgiven] = []
 
@@ -45,7 +44,7 @@ class ForgivenessLimits:
         here = [f for f in recent if f.machine_id == cabinet.machine_id]
         lost = cabinet.lost  # with the journal a cabinet forgets what is not settled yet
         total = pulses + sum(f.pulses for f in here if f.order_id not in lost)
-        self._invariants.hold(
+        hold(
             name,
             total <= PER_DAY,
             f"{cabinet.machine_id} has forgiven {total} pulses within a day",
@@ -55,7 +54,7 @@ class ForgivenessLimits:
             settled = self._cloud.ledger.inner.order(other.order_id)
             if other.order_id != order_id and not (settled and settled.forgiven):
                 is_known = False  # its settle has not arrived
-            self._invariants.hold(
+            hold(
                 name,
                 other.card != card or not is_known or not pulses or not other.pulses,
                 f"{card} is forgiven {pulses} pulses of {order_id}, and was forgiven "
@@ -76,14 +75,14 @@ class ForgivenessLimits:
                 at = cabinet.written_at.get((order_id, Kind.FORGIVEN))
                 if order.forgiven and at is not None:
                     told_at = told.get(f"{order_id}:forgiven")
-                    self._invariants.hold(
+                    hold(
                         "what was given for nothing is told the same day",
                         told_at is not None and told_at - at < DAY,
                         f"{order.forgiven} pulses of {order_id} were forgiven at {at:.0f} s, told "
                         f"at {told_at} s",
                     )
                 if order.ambiguous:
-                    self._invariants.hold(
+                    hold(
                         "an ambiguous pulse is told",
                         f"{order_id}:ambiguous" in told,
                         f"{order.ambiguous} pulses of {order_id} are ambiguous, and no incident "

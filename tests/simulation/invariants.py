@@ -25,7 +25,7 @@ class Broken(AssertionError):
     """An invariant does not hold; the message names it and the order."""
 
 
-# Those that have a name, as they may wait for a mend (``run.AWAITS_MEND``).
+# Those that have a name.
 NAMES = (
     "a payment becomes a pulse",
     "what was given for nothing is told",
@@ -48,21 +48,14 @@ NAMES = (
 )
 
 
-class Invariants:
-    """The named invariants, but for those ``left_out``."""
-
-    def __init__(self, left_out: Collection[str] = ()) -> None:
-        self._left_out = left_out
-
-    def hold(self, name: str, holds: bool, text: str) -> None:
-        """Raises :class:`Broken` if ``name`` does not hold."""
-        assert name in NAMES, name
-        if not holds and name not in self._left_out:
-            raise Broken(f"{name}: {text}")
+def hold(name: str, holds: bool, text: str) -> None:
+    """Raises :class:`Broken` if the invariant ``name`` does not hold."""
+    assert name in NAMES, name
+    if not holds:
+        raise Broken(f"{name}: {text}")
 
 
 def at_a_coin(
-    invariants: Invariants,
     cloud: CloudSide,
     coins: Counter[tuple[str, int]],
     cabinet: Cabinet,
@@ -92,7 +85,7 @@ def at_a_coin(
         raise Broken(f"more pulses than were paid for {order_id}")
     known_at = cloud.cancelled_at.get(order.intent_id)
     if known_at is not None:
-        invariants.hold(
+        hold(
             "a cancelled hold gives no plays",
             order.claimed_at_ms / 1000 - EPOCH < known_at + 5.0,
             f"a pulse for {order_id}, claimed after the cloud knew that its hold was cancelled",
@@ -144,9 +137,7 @@ def earned(cloud: CloudSide, cabinets: list[Cabinet], session_id: str) -> int:
     return 0
 
 
-def the_screen_has_a_cause(
-    invariants: Invariants, cloud: CloudSide, cabinet: Cabinet, now: float
-) -> None:
+def the_screen_has_a_cause(cloud: CloudSide, cabinet: Cabinet, now: float) -> None:
     """Checked every half minute: what the screen has shown for a while is so now."""
     if cabinet.engine is None or now - cabinet.screen_since < 20.0:
         return
@@ -163,22 +154,22 @@ def the_screen_has_a_cause(
             paying = now - cabinet.payment_at < 240.0
             # The cloud may have released the order; a cabinet that cannot ask does not know that.
             asks = any(now - since < 70.0 for since in cabinet.asked_at.values())
-            invariants.hold(name, has_order or paying or asks, f"{told}, and nobody pays")
+            hold(name, has_order or paying or asks, f"{told}, and nobody pays")
         case "CREDITING":
             recent = now - max(cabinet.coin_at, cabinet.screen_since) < 120.0
-            invariants.hold(name, recent, f"{told}, and no coin has dropped for two minutes")
+            hold(name, recent, f"{told}, and no coin has dropped for two minutes")
         case "OUT_OF_ORDER":
             broken = now - cabinet.part_failed_at < 60.0
-            invariants.hold(name, broken, f"{told}, and no part has failed for a minute")
+            hold(name, broken, f"{told}, and no part has failed for a minute")
         case "OFFLINE":
-            invariants.hold(
+            hold(
                 "offline has a cause that exists now",
                 cabinet.removed or bool(state.waiting_since) or now - cabinet.trouble_at < 90.0,
                 f"{told}, and nothing has gone wrong for {now - cabinet.trouble_at:.0f} s",
             )
     orders = state.order_book.unfinished
     if state.payment_is_processing and not orders and cabinet.can_sell:
-        invariants.hold(
+        hold(
             "nobody hides the code",
             view.offer is not None,
             f"{cabinet.machine_id} could sell, and shows no code while somebody else pays",
@@ -186,7 +177,6 @@ def the_screen_has_a_cause(
 
 
 def nothing_is_stuck_in_silence(
-    invariants: Invariants,
     cloud: CloudSide,
     cabinets: list[Cabinet],
     problems: Callable[[], str],
@@ -203,7 +193,7 @@ def nothing_is_stuck_in_silence(
             if now - max(since, cloud.restored_at) < TOLD_S:
                 continue
             page = page or problems()
-            invariants.hold(
+            hold(
                 "what is stuck is told within the hour",
                 order_id in page,
                 f"{order_id} is {order.state.value} for {now - since:.0f} s, and not in `problems`",
@@ -212,7 +202,7 @@ def nothing_is_stuck_in_silence(
         stored = ledger.cabinet(cabinet.machine_id)
         if silent and stored and not stored.removed:
             page = page or problems()
-            invariants.hold(
+            hold(
                 "a stuck cabinet is told within the hour",
                 any(
                     line.startswith("now ") and cabinet.machine_id in line
@@ -227,8 +217,10 @@ def nothing_is_stuck_in_silence(
                 continue
             if not cloud.stripe.ours(link_id) or cabinet.removed_at > now - HOUR:
                 continue
+            if cloud.restored_at > now - HOUR:
+                continue  # `reconcile` was not run yet
             page = page or problems()
-            invariants.hold(
+            hold(
                 "a dead cabinet's link is off",
                 link_id in page,
                 f"{link_id} can be paid, {cabinet.machine_id} was last heard of "
@@ -236,13 +228,11 @@ def nothing_is_stuck_in_silence(
             )
 
 
-def what_people_did_is_told(
-    invariants: Invariants, cloud: CloudSide, touched: Collection[str], now: float
-) -> None:
+def what_people_did_is_told(cloud: CloudSide, touched: Collection[str], now: float) -> None:
     """Checked at the end: contradictions, disputes and captures that were declined."""
     told = {incident.order_id for incident in cloud.ledger.inner.lagging_incidents()}
     for session_id in touched:
-        invariants.hold(
+        hold(
             "a contradiction is told",
             session_id in told or session_id in cloud.lost,
             f"two settles of {session_id} contradict each other, and no incident says so",
@@ -252,7 +242,7 @@ def what_people_did_is_told(
             continue
         account = cloud.stripe.accounts[payment.intent_id]
         if account.disputed:
-            invariants.hold(
+            hold(
                 "what is stuck is told within the hour",
                 session_id in told,
                 f"{session_id} is disputed, and no incident says so",
@@ -260,7 +250,6 @@ def what_people_did_is_told(
 
 
 def at_the_end(
-    invariants: Invariants,
     cloud: CloudSide,
     cabinets: list[Cabinet],
     coins: Counter[tuple[str, int]],
@@ -284,14 +273,24 @@ def at_the_end(
             if cloud.restored_at > 0 and cloud.ledger.inner.link(link_id) is None and is_told:
                 continue  # its link was lost with the ledger: it may be another installation's
             empty = not cloud.stripe.charged(session_id) and not cloud.stripe.holds(session_id)
-            if empty and (is_told or not fallen[session_id]):
-                continue  # no money is in it, and the ledger was restored if it ever knew it
+            lost = any(session_id in cabinet.lost for cabinet in cabinets)
+            if empty and (is_told or lost or not fallen[session_id]):
+                # No money is in it, and the ledger was restored if it ever knew it. If its journal
+                # was lost, too, nobody can know any more what was made.
+                continue
+            if (
+                cloud.restored_at > 0
+                and session_id in reconciled
+                and not cloud.stripe.holds(session_id)
+                and earned(cloud, cabinets, session_id)
+            ):
+                continue  # charged at once, settled, and lost before Stripe was told: a person's
             raise Broken(f"the ledger does not know {session_id}, which was paid")
         if order.state not in FINISHED:
             raise Broken(f"{session_id} stays {order.state.value} for ever")
         if session_id not in stolen:
             cabinet = next(c for c in cabinets if c.machine_id == order.machine_id)
-            _the_books_agree(invariants, cloud, order, cabinet, fallen[session_id])
+            _the_books_agree(cloud, order, cabinet, fallen[session_id])
     for finding in cloud.reconcile():
         if finding.order_id in cloud.old_accounts or finding.order_id in stolen:
             continue
@@ -364,9 +363,7 @@ def _to_tell(cabinet: Cabinet, order_id: str) -> tuple[int, int, int]:
     return over, forgiven, begun - over
 
 
-def _the_books_agree(
-    invariants: Invariants, cloud: CloudSide, order: Order, cabinet: Cabinet, fallen: int
-) -> None:
+def _the_books_agree(cloud: CloudSide, order: Order, cabinet: Cabinet, fallen: int) -> None:
     name = f"{order.order_id} ({order.state.value})"
     begun, over = _made(cabinet, order.order_id)
     to_charge = _to_charge(cabinet, order.order_id)
@@ -382,7 +379,7 @@ def _the_books_agree(
         raise Broken(f"{name}: {fallen} coins fell, the journal says {over} to {begun}")
     if order.order_id in cloud.lost:
         before = min(cloud.lost[order.order_id], earned(cloud, [cabinet], order.order_id))
-        invariants.hold(
+        hold(
             "reconcile takes back nothing that was earned",
             charged + order.refunded >= before,
             f"{name}: {before} was earned and charged before the restore, now {charged}",
@@ -391,7 +388,7 @@ def _the_books_agree(
     # Of an order whose journal was lost nobody knows how many there were: that it was lost is told.
     forgiven = 0 if order.lost else _to_tell(cabinet, order.order_id)[1]
     free = fallen - order.pulsed if order.charged else fallen
-    invariants.hold(
+    hold(
         "what was given for nothing is told",
         order.forgiven == forgiven and (free <= 0 or _told(cloud, order.order_id)),
         f"{name}: {free} pulses were given for nothing, {forgiven} of them forgiven, and the cloud "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 import random
@@ -20,13 +21,15 @@ from cloud.services.clock import Clock
 from cloud.stores.base import LedgerUnavailable
 from tests.simulation.cabinetside import Cabinet
 from tests.simulation.cloudside import CloudSide
-from tests.simulation.invariants import REFUND, Invariants, earned
+from tests.simulation.invariants import REFUND, earned, hold
 from tests.simulation.stripeside import Nonsense
 from tests.simulation.world import PowerCut, World, void
 
 MINUTE = 60.0
 SURROGATE = "\ud800"
 FORGED = "FORGED"
+
+_parser = functools.cache(admin.parser)  # to make it costs more than most commands
 
 
 class Operator:
@@ -37,12 +40,10 @@ class Operator:
         world: World,
         cloud: CloudSide,
         cabinets: list[Cabinet],
-        invariants: Invariants,
     ) -> None:
         self.world = world
         self.cloud = cloud
         self.cabinets = cabinets
-        self.invariants = invariants
         self.prices_changed: dict[str, float] = {}
         self.gifts = 0
         self.refunds: set[tuple[str, str]] = set()
@@ -51,7 +52,7 @@ class Operator:
     def command(self, *words: str) -> str:
         """Types a command; returns what it printed. Raises what is no failure of the world."""
         printed = io.StringIO()
-        args = admin.parser().parse_args(words)
+        args = _parser().parse_args(words)
         for _ in range(4):
             try:
                 with self.cloud.lambda_() as cloud, contextlib.redirect_stdout(printed):
@@ -103,7 +104,10 @@ class Operator:
         self.world.note(f"operator: a new token for {cabinet.machine_id}")
 
         def install() -> None:
-            cabinet.token = token
+            stored = ledger.cabinet(cabinet.machine_id)
+            # Whoever was given a newer one meanwhile keeps that.
+            if stored is not None and stored.token_hash == digest:
+                cabinet.token = token
 
         if at_once:
             install()
@@ -174,11 +178,15 @@ class Operator:
         if self.cloud.restored_at > 0:
             # What the ledger has lost and Stripe never knew, the cabinets still have.
             words += [f"--journal={c.machine_id}={c.export()}" for c in self.cabinets]
+            # And links that were lost are switched off in the dashboard, as the docs say.
+            for link_id, link in stripe.links.items():
+                if stripe.ours(link_id) and self.cloud.ledger.inner.link(link_id) is None:
+                    link["active"] = False
         self.told += self.command(*words)
         for session_id, was in before.items():
             now = stripe.charged(session_id)
             if now < was and now < (due := earned(self.cloud, self.cabinets, session_id)):
-                self.invariants.hold(
+                hold(
                     "reconcile takes back nothing that was earned",
                     False,
                     f"reconcile --fix took {was - now} of {session_id} back: {due} was earned",
@@ -265,7 +273,7 @@ class Operator:
                 wrong = wrong or "\x1b" in text
             except UnicodeError:
                 wrong = True
-            self.invariants.hold(
+            hold(
                 "the operator's pages can be read",
                 not wrong,
                 f"`{name}` cannot be read, or has lines that a cabinet forged",
@@ -324,12 +332,10 @@ class Thief:
         world: World,
         cloud: CloudSide,
         cabinets: list[Cabinet],
-        invariants: Invariants,
     ) -> None:
         self.world = world
         self.cloud = cloud
         self.cabinets = cabinets
-        self.invariants = invariants
         self.orders: set[str] = set()
         self.victims: set[str] = set()
         self.contradicted: dict[str, float] = {}
@@ -343,7 +349,6 @@ class Thief:
 
     def _once(self, cabinet: Cabinet) -> None:
         name = cabinet.machine_id
-        cabinet.heard_at = self.world.now  # for all that the cloud knows
         beat = self._call(
             cabinet,
             "/status",
@@ -357,13 +362,14 @@ class Thief:
         )
         if not beat:
             return
+        cabinet.heard_at = self.world.now  # for all that the cloud knows
         for order in beat.get("orders", ()):
             self.orders.add(order["order_id"])
             body = {"machine_id": name, "order_id": order["order_id"], "claim_id": "thief"}
             self._call(cabinet, "/claim", body)
         for order in beat.get("claimed", ()):
             self.orders.add(order["order_id"])
-            self.invariants.hold(
+            hold(
                 "a heartbeat shows no claim id",
                 "claim_id" not in order,
                 f"whoever has the token of {name} is told how {order['order_id']} was claimed",
@@ -378,7 +384,7 @@ class Thief:
             self._call(cabinet, "/settle", body)
         for other in self.cabinets:
             if other is not cabinet:
-                self.invariants.hold(
+                hold(
                     "a cabinet's token is of no use at another one",
                     self._call(cabinet, "/create-payment-link", {"machine_id": other.machine_id})
                     is None
@@ -391,7 +397,7 @@ class Thief:
                     for tried in (body, body | {"machine_id": other.machine_id}):
                         done = self._call(cabinet, "/claim", tried)
                         done = self._call(cabinet, "/settle", tried | report) or done
-                        self.invariants.hold(
+                        hold(
                             "a cabinet's token is of no use at another one",
                             not done,
                             f"the token of {name} changes {order_id} of {other.machine_id}",
@@ -400,8 +406,7 @@ class Thief:
     def write_nastily(self, cabinet: Cabinet) -> None:
         """A heartbeat whose words would forge lines in the operator's pages."""
         self.world.note(f"thief: writes nasty words as {cabinet.machine_id}")
-        cabinet.heard_at = self.world.now  # for all that the cloud knows
-        self._call(
+        heard = self._call(
             cabinet,
             "/status",
             {
@@ -412,6 +417,8 @@ class Thief:
                 "problems": [f"x\n{FORGED} cab999", "\x1b[2J", SURROGATE],
             },
         )
+        if heard is not None:
+            cabinet.heard_at = self.world.now  # for all that the cloud knows
 
     def publish(self, cabinet: Cabinet) -> None:
         """Whatever the cabinet's own topics take, in the cloud's name."""

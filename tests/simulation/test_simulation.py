@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.marks import slow_after
-from tests.simulation import century, invariants
+from tests.simulation import century
 from tests.simulation.__main__ import catch
-from tests.simulation.run import AWAITS_MEND, RATES, shrink, simulate
+from tests.simulation.run import RATES, shrink, simulate
 from tests.simulation.wide_defects import ALL_DEFECTS
 
 RUNS = 60
@@ -38,7 +38,7 @@ def test_every_fault_strikes_and_every_end_of_an_order_is_met() -> None:
         result = simulate(seed, players=30)
         struck |= {fault.kind for fault in result.struck}
         branches |= set(result.branches)
-    assert set(RATES) - set(AWAITS_MEND) - struck == set()
+    assert set(RATES) - struck == set()
     assert branches >= {
         "settled whole",
         "settled in part",
@@ -53,15 +53,11 @@ def test_the_same_seed_plays_the_same_run() -> None:
     assert simulate(3).trace == simulate(3).trace
 
 
-def test_what_awaits_a_mend_is_the_name_of_a_fault_or_an_invariant() -> None:
-    assert set(AWAITS_MEND) <= set(RATES) | set(invariants.NAMES)
-
-
 def test_a_century_that_was_stopped_and_continued_is_the_same_as_one_in_one_go(
     tmp_path: Path,
 ) -> None:
     def played(state: Path, stop_after: int = 0) -> century.Century:
-        fresh = century.Century(0, "a commit", cabinets=2, players=40, everything=False)
+        fresh = century.Century(0, "a commit", cabinets=2, players=40)
         known = century.begin(fresh, state)
         assert century.play(known, state, 200, stop_after) is not bool(stop_after)
         return known
@@ -77,9 +73,9 @@ def test_a_century_that_was_stopped_and_continued_is_the_same_as_one_in_one_go(
 
 def test_a_century_is_not_continued_with_other_code(tmp_path: Path) -> None:
     state = tmp_path / "century.json"
-    century.save(century.Century(0, "before", 2, 40, False), state)
+    century.save(century.Century(0, "before", 2, 40), state)
     with pytest.raises(century.StateError, match="of commit before, and this would be now"):
-        century.begin(century.Century(0, "now", 2, 40, False), state)
+        century.begin(century.Century(0, "now", 2, 40), state)
 
 
 # Where the search begins for the defects that take many runs from seed 0 (`--defects` tells).

@@ -34,7 +34,7 @@ from cloud.services.payment_links import PaymentLinks
 from cloud.services.refunds import RefundsAndDisputes
 from cloud.stores.base import Ledger
 from kiosk.core import screens
-from kiosk.core.cabinet import drive, handlers
+from kiosk.core.cabinet import answers, drive, handlers
 from kiosk.core.cabinet.step import Step
 from kiosk.core.effects import SettleCall
 from kiosk.core.events import Answered
@@ -44,13 +44,6 @@ from tests.simulation.defects import DEFECTS, Plant, defect
 
 # Each of them, and the first ones.
 ALL_DEFECTS: dict[str, Plant] = DEFECTS
-
-# What is seen only where what awaits a mend (``run.AWAITS_MEND``) is played, too.
-WITH_EVERYTHING = (
-    "what was captured before the ledger was restored goes back",
-    "a payment's status is news however old it is",
-    "an order that waits for the cloud is shown as under way for ever",
-)
 
 
 # Money that leaks
@@ -72,7 +65,7 @@ def _silent_forgiveness(monkeypatch: pytest.MonkeyPatch) -> None:
     "power cut after a pulse",
 )
 def _no_daily_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handlers, "forgives", lambda *_: True)
+    monkeypatch.setattr(answers, "forgives", lambda *_: True)
 
 
 @defect(
@@ -99,15 +92,15 @@ def _refund_what_was_earned(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @defect("a gateway's own answer ends a settle", "gateway answers by itself")
 def _believe_the_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
-    answered = handlers.call_answered
+    answered = answers.call_answered
 
     def trusting(step: Step, event: Answered) -> None:
         if isinstance(event.call, SettleCall) and 400 <= event.status < 500:
             event = replace(event, body={**event.body, "code": next(iter(Decision)).value})
         answered(step, event)
 
-    monkeypatch.setattr(handlers, "call_answered", trusting)
-    monkeypatch.setattr(handlers, "settle_again", lambda _step, _order: None)
+    monkeypatch.setattr(answers, "call_answered", trusting)
+    monkeypatch.setattr(answers, "settle_again", lambda _step, _order: None)
 
 
 @defect("a price list sells more credits than a cabinet takes", "operator types 5=1200")

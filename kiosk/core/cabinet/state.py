@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from kiosk.core.cabinet.rules import Mode, Rules
 from kiosk.core.effects import Call, Pulse
 from kiosk.core.order_book import OrderBook
 from kiosk.core.view import Alert, Offer
 
+Value = TypeVar("Value")
 NEVER = float("inf")
 
 
@@ -179,3 +181,8 @@ class State:
             and self.link.active
             and self.link.offer is not None
         )
+
+
+def without(mapping: Mapping[str, Value], key: str) -> Mapping[str, Value]:
+    """The mapping with one key less."""
+    return {name: value for name, value in mapping.items() if name != key}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cloud.adapters.stripe_gateway import StripeRefused, StripeUnavailable
@@ -13,7 +13,7 @@ from cloud.cli import listing, output, times
 from cloud.cli.commands import Commands
 from cloud.cli.desk import AdminError, Desk
 from cloud.core import money
-from cloud.core.reconciliation import Finding, Repair
+from cloud.core.reconciliation import Finding, Repair, beside_journal
 from cloud.stores.base import LedgerUnavailable
 
 
@@ -39,11 +39,18 @@ def reconcile(desk: Desk, args: argparse.Namespace) -> None:
     found = books.compare(since)
     for word in args.journal:
         machine_id, _, file = word.partition("=")
-        found += books.compare_journal(
-            desk.cabinet(machine_id, removed=True).machine_id, _rows(file)
-        )
+        machine_id = desk.cabinet(machine_id, removed=True).machine_id
+        rows = {row["order"]: row for row in _rows(file)}
+        found = [
+            beside_journal(finding, rows[finding.order_id])
+            if finding.machine_id == machine_id and finding.order_id in rows
+            else finding
+            for finding in found
+        ]
+        found += books.compare_journal(machine_id, rows.values())
+    switched = _switched_off(desk) if args.fix else {}
     if args.json:
-        _show_json(desk, args, found, since)
+        _show_json(desk, args, found, since, switched)
         return
     left = 0
     for finding in found:
@@ -53,6 +60,11 @@ def reconcile(desk: Desk, args: argparse.Namespace) -> None:
         done, todo = _repaired(desk, args, finding)
         left += not done
         output.line(f"    {f'done: {done}' if done else todo}")
+    for link_id, machine_id in switched.items():
+        output.line(
+            f"{link_id}  {machine_id}: the link is off here and was on at Stripe: the next sweep "
+            "switches it off"
+        )
     for kind, count in sorted(Counter(e.type for e in books.undelivered(since)).items()):
         output.line(
             f"never delivered: {count} × {kind}; look at the webhooks in Stripe's dashboard"
@@ -90,8 +102,21 @@ def _raise_left(left: int, count: int) -> None:
         raise AdminError(f"{left} of {count} exceptions are left")
 
 
+def _switched_off(desk: Desk) -> dict[str, str]:
+    """The links that are switched off again, as after a restored backup, with their cabinets."""
+    return {
+        link_id: cabinet.machine_id
+        for cabinet in desk.ledger.lagging_cabinets()
+        for link_id in desk.cloud.links.switch_off_again(cabinet.machine_id)
+    }
+
+
 def _show_json(
-    desk: Desk, args: argparse.Namespace, found: Sequence[Finding], since: float
+    desk: Desk,
+    args: argparse.Namespace,
+    found: Sequence[Finding],
+    since: float,
+    switched: Mapping[str, str],
 ) -> None:
     """The same for programs; it ends with 1 while something is left, too."""
     books = desk.cloud.reconciliation
@@ -111,6 +136,7 @@ def _show_json(
     listing.document(
         {
             "items": items,
+            "links_switched_off": dict(switched),
             "undelivered": Counter(event.type for event in books.undelivered(since)),
             "tallies": [dict(vars(tally)) for tally in books.tallies(since)],
         }

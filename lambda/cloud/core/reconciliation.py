@@ -6,7 +6,7 @@ Each comparison is a pure function that returns what does not agree, in words fo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from cloud.core.orders import FINISHED, Order, OrderState
@@ -17,7 +17,8 @@ class Repair(Enum):
     """What has one right answer, and may be done without a person."""
 
     NONE = "none"
-    STORE = "store the order"
+    STORE = "store the order, and give the money back"
+    REBUILD = "store the order as it was settled"
     FINISH = "finish the order"
     CORRECT = "charge what the ledger says"
     RECORD = "record it"
@@ -27,7 +28,8 @@ class Repair(Enum):
 @dataclass(frozen=True)
 class Finding:
     """One exception. ``amount`` is the money it is about, in the currency's smallest unit; ``todo``
-    is for the operator, ``repair`` is what ``--fix`` does."""
+    is for the operator, ``repair`` is what ``--fix`` does. ``held`` says that the money is reserved
+    and nobody was charged."""
 
     order_id: str
     machine_id: str
@@ -36,6 +38,7 @@ class Finding:
     reason: str
     todo: str
     repair: Repair = Repair.NONE
+    held: bool = False
 
 
 def against_stripe(order: Order, intent: Intent) -> Finding | None:
@@ -83,9 +86,16 @@ def against_stripe(order: Order, intent: Intent) -> Finding | None:
 def not_stored(payment: Payment, intent: Intent | None, machine_id: str) -> Finding | None:
     """A payment that the ledger has no order for. ``intent`` is ``None`` while it is held."""
 
-    def finding(amount: int, reason: str, todo: str) -> Finding:
+    def finding(amount: int, reason: str, todo: str, repair: Repair) -> Finding:
         return Finding(
-            payment.session_id, machine_id, amount, payment.currency, reason, todo, Repair.STORE
+            payment.session_id,
+            machine_id,
+            amount,
+            payment.currency,
+            reason,
+            todo,
+            repair,
+            held=intent is None,
         )
 
     if intent and (intent.settled or payment.manual):
@@ -95,6 +105,7 @@ def not_stored(payment: Payment, intent: Intent | None, machine_id: str) -> Find
             f"the player was charged for {given}, and the ledger has no order: it has lost it, "
             "as after a restored backup",
             "--fix stores it as settled; no money moves",
+            Repair.REBUILD,
         )
     if intent and not intent.charged:
         return None
@@ -102,6 +113,29 @@ def not_stored(payment: Payment, intent: Intent | None, machine_id: str) -> Find
         intent.charged if intent else payment.amount,
         "the player paid, and the ledger has no order: its event never came",
         "--fix stores it and gives the money back; then look at Stripe's webhooks",
+        Repair.STORE,
+    )
+
+
+def beside_journal(finding: Finding, row: Mapping[str, str]) -> Finding:
+    """A finding about an order that a row of its cabinet's ``kiosk ledger --csv`` is about, too:
+    what its machine gave is not given back.
+
+    An order that is not settled is still reported by its cabinet. One that is settled is not, and
+    if its money is only held, no settle has reached Stripe: the hold goes back.
+    """
+    is_reported = row["state"] not in ("claiming", "refused", "settled")
+    is_earned = row["state"] == "settled" and int(row["charged"]) and not finding.held
+    if finding.repair is not Repair.STORE or not (is_reported or is_earned):
+        return finding
+    return replace(
+        finding,
+        reason="the player paid, the ledger has no order, and the cabinet's journal has it: the "
+        "ledger has lost it, as after a restored backup",
+        todo="start the cabinet: it reports the order, which is stored and charged then"
+        if is_reported
+        else f"{row['charged']} pulses are to be charged: give the rest back in Stripe's dashboard",
+        repair=Repair.NONE,
     )
 
 

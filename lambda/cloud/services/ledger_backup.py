@@ -201,20 +201,7 @@ def _sealed(content: Mapping[str, Any], before: str) -> tuple[str, str]:
 
 def _place(item: Item) -> tuple[str, str]:
     """An item's kind and id."""
-    name = _NAMES[type(item)]
-    match item:
-        case Order():
-            return name, item.order_id
-        case Cabinet() | Presence():
-            return name, item.machine_id
-        case PaymentLink():
-            return name, item.link_id
-        case Incident():
-            return name, item.incident_id
-        case Forgiveness():
-            return name, item.subject
-        case Hold():
-            return name, item.intent_id
+    return _NAMES[type(item)], records.key_of(item)
 
 
 def _digest(item: Item) -> bytes:

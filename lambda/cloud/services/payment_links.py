@@ -113,6 +113,26 @@ class PaymentLinks:
         """Switches every link of a cabinet off; returns whether one was on."""
         return self._switch_off(self._links_of(machine_id))
 
+    def switch_off_again(self, machine_id: str) -> list[str]:
+        """Has the sweep switch off what the ledger has as off and Stripe as on, as after a
+        restored backup; returns these links' ids."""
+        found = []
+        for link in self._links_of(machine_id):
+            if link.wanted or not link.settled or not self._is_on(link):
+                continue
+            stamp = self._clock.stamp()
+            if self._ledger.replace(link, cabinets.want(link, False, stamp.at_ms, stamp)):
+                found.append(link.link_id)
+        return found
+
+    def _is_on(self, link: PaymentLink) -> bool:
+        try:
+            return self._stripe.link_is_active(link.link_id)
+        except StripeRefused as refusal:
+            if refusal.status != 404:
+                raise
+            return False  # of another account, whose checkout pages nobody here can see
+
     def retire(self, cabinet: Cabinet) -> bool:
         """Switches off the links of price lists that the cabinet does not have now; returns whether
         one was on."""

@@ -110,7 +110,7 @@ class Reconciliation:
         Raises what Stripe and the ledger raise: nothing is lost then, and the next run finds it.
         """
         order = self._ledger.order(finding.order_id)
-        if finding.repair is Repair.STORE:
+        if finding.repair in (Repair.STORE, Repair.REBUILD):
             lost = self._lost[finding.order_id]
             subject = {"id": lost.session_id, "payment_link": lost.link_id}
             kind = "checkout.session.completed"

@@ -210,6 +210,16 @@ class Sweep:
         now_ms = self._clock.now_ms()
         abandon_at_ms = self._schedule.abandon_at_ms(order)
         match order.state:
+            case OrderState.OPEN if order.credits < 1:
+                # Whoever stored it could not release it.
+                self._tell(
+                    f"{order.order_id}:paid",
+                    "paid for nothing on the link's price list: released",
+                    "look at the payment in Stripe's dashboard",
+                    order=order,
+                )
+                done = self._releases.release(order, "paid for nothing on the price list")
+                return "failed" if done.state is OrderState.RELEASING else "released"
             case OrderState.OPEN if now_ms < order.deadline_ms:
                 return self._hint(order, now_ms)
             case OrderState.OPEN:

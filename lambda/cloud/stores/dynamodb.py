@@ -62,7 +62,7 @@ class DynamoDBLedger:
         if not isinstance(item, Cabinet | Presence):
             attributes = {**document, **{n: v for n, v in places.items() if v is not None}}
             put = {
-                "Item": {**_pk(type(item), _key(item)), **to_value(attributes)["M"]},
+                "Item": {**_pk(type(item), records.key_of(item)), **to_value(attributes)["M"]},
                 "ConditionExpression": "attribute_not_exists(pk)",
             }
             return self._write("PutItem", put, item)
@@ -76,7 +76,9 @@ class DynamoDBLedger:
         if type(old) is not type(new):
             raise TypeError(f"{type(old).__name__} cannot be replaced by {type(new).__name__}")
         if old.write_id == new.write_id:
-            raise ValueError(f"a write of {_key(new)} carries the write_id of the one before")
+            raise ValueError(
+                f"a write of {records.key_of(new)} carries the write_id of the one before"
+            )
         change, prefix = Change(), _prefix(type(new))
         if isinstance(old, Presence):
             change.if_equal(f"{prefix}write_id", old.write_id)
@@ -182,7 +184,7 @@ class DynamoDBLedger:
         return _index_attributes(item, self._keep_ms)
 
     def _update(self, item: Item, change: Change) -> WriteResult:
-        request = {"Key": _pk(type(item), _key(item)), **change.request()}
+        request = {"Key": _pk(type(item), records.key_of(item)), **change.request()}
         return self._write("UpdateItem", request, item)
 
     def _write(self, operation: str, request: Mapping[str, Any], item: Item) -> WriteResult:
@@ -197,7 +199,7 @@ class DynamoDBLedger:
             )
         except ConditionFailed as failed:
             # An earlier try of the same write, here or by the caller, may have broken it.
-            found = failed.item or self._attributes(type(item), _key(item)) or {}
+            found = failed.item or self._attributes(type(item), records.key_of(item)) or {}
             write_id = found.get(f"{_prefix(type(item))}write_id")
             own = write_id == {"S": item.write_id}
             return WriteResult.ALREADY_WRITTEN if own else WriteResult.LOST
@@ -322,25 +324,9 @@ def _read(kind: type[T], attributes: Attributes | None) -> T | None:
     return records.from_document(kind, document)
 
 
-def _key(item: Item) -> str:
-    match item:
-        case Order():
-            return item.order_id
-        case Cabinet() | Presence():
-            return item.machine_id
-        case PaymentLink():
-            return item.link_id
-        case Incident():
-            return item.incident_id
-        case Forgiveness():
-            return item.subject
-        case Hold():
-            return item.intent_id
-
-
 def _index_attributes(item: Item, keep_ms: int) -> dict[str, str | int | None]:
     """What puts an item into its indexes and lets it expire; ``None`` for where it is not."""
-    key = _key(item)
+    key = records.key_of(item)
     match item:
         case Order():
             over = item.state in FINISHED
@@ -376,7 +362,7 @@ def _index_attributes(item: Item, keep_ms: int) -> dict[str, str | int | None]:
 
 
 def _due(item: Item, due_at_ms: int | None) -> dict[str, str | int | None]:
-    key = _key(item)
+    key = records.key_of(item)
     hash_ = None if due_at_ms is None else f"{_KINDS[type(item)]}#{table.shard_of(key)}"
     return _in(table.DUE, hash_, table.at_with(due_at_ms or 0, key))
 

@@ -29,6 +29,23 @@ Document = dict[str, Any]
 T = TypeVar("T")
 
 
+def key_of(item: Item) -> str:
+    """The key under which an item is stored, among its kind."""
+    match item:
+        case Order():
+            return item.order_id
+        case Cabinet() | Presence():
+            return item.machine_id
+        case PaymentLink():
+            return item.link_id
+        case Incident():
+            return item.incident_id
+        case Forgiveness():
+            return item.subject
+        case Hold():
+            return item.intent_id
+
+
 def to_document(item: Item) -> Document:
     """The document of an item."""
     # vars() and not asdict(), which copies all the way down and costs twenty times as much.

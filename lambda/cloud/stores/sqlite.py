@@ -135,7 +135,7 @@ class SqliteLedger:
             self._write(
                 f"DELETE FROM {_TABLES[type(item)]} WHERE expires_at_ms<=?", (written_at_ms,)
             )
-        columns = {"id": _key(item), **_columns(item), "body": _body(item)}
+        columns = {"id": records.key_of(item), **_columns(item), "body": _body(item)}
         written = self._write(
             f"INSERT OR IGNORE INTO {_TABLES[type(item)]} ({', '.join(columns)})"
             f" VALUES ({', '.join('?' * len(columns))})",
@@ -147,8 +147,10 @@ class SqliteLedger:
         if type(old) is not type(new):
             raise TypeError(f"{type(old).__name__} cannot be replaced by {type(new).__name__}")
         if old.write_id == new.write_id:
-            raise ValueError(f"a write of {_key(new)} carries the write_id of the one before")
-        columns, condition = _columns(new), {"id": _key(old), **_condition(old)}
+            raise ValueError(
+                f"a write of {records.key_of(new)} carries the write_id of the one before"
+            )
+        columns, condition = _columns(new), {"id": records.key_of(old), **_condition(old)}
         written = self._write(
             f"UPDATE {_TABLES[type(new)]} SET body=json_patch(body, ?)"
             f"{''.join(f', {name}=?' for name in columns)}"
@@ -250,7 +252,7 @@ class SqliteLedger:
 
     def _not_written(self, new: Item) -> WriteResult:
         """Tells an earlier try of the same write from somebody else's."""
-        stored = self._item(type(new), _key(new))
+        stored = self._item(type(new), records.key_of(new))
         own = stored is not None and stored.write_id == new.write_id
         return WriteResult.ALREADY_WRITTEN if own else WriteResult.LOST
 
@@ -310,22 +312,6 @@ class SqliteLedger:
                 yield
         except sqlite3.Error as error:
             raise LedgerUnavailable(f"the ledger cannot be used: {error}") from error
-
-
-def _key(item: Item) -> str:
-    match item:
-        case Order():
-            return item.order_id
-        case Cabinet() | Presence():
-            return item.machine_id
-        case PaymentLink():
-            return item.link_id
-        case Incident():
-            return item.incident_id
-        case Forgiveness():
-            return item.subject
-        case Hold():
-            return item.intent_id
 
 
 def _columns(item: Item) -> dict[str, Value]:

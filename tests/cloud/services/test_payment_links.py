@@ -318,6 +318,20 @@ def test_a_ledger_restored_from_before_a_link_shows_none_that_was_switched_off_s
     assert arcade.stripe.links[shown]["active"]
 
 
+def test_a_link_that_a_restored_ledger_has_as_off_is_switched_off_again(arcade: Arcade) -> None:
+    link_id = arcade.link()
+    links = arcade.cloud.links
+    assert links.switch_off_again("cab001") == []  # it is wanted
+    links.switch_off("cab001")
+    assert links.switch_off_again("cab001") == []  # it is off
+    arcade.stripe.links[link_id]["active"] = True
+    assert links.switch_off_again("cab001") == [link_id]
+    arcade.cloud.sweep()
+    assert not arcade.stripe.links[link_id]["active"]
+    del arcade.stripe.links[link_id]
+    assert links.switch_off_again("cab001") == []  # of another account
+
+
 def test_a_link_switched_off_in_the_dashboard_is_replaced_within_a_heartbeat(
     arcade: Arcade, caplog: pytest.LogCaptureFixture
 ) -> None:

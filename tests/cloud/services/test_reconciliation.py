@@ -45,8 +45,8 @@ def served(arcade: Arcade, quantity: int = 3, pulsed: int = 3, held: bool = True
     return order_id
 
 
-def paid_and_never_told(arcade: Arcade) -> str:
-    session_id = arcade.stripe.pay(arcade.link(), 2)
+def paid_and_never_told(arcade: Arcade, held: bool = True) -> str:
+    session_id = arcade.stripe.pay(arcade.link(), 2, held)
     arcade.stripe.created[session_id] = arcade.now
     arcade.now += LATER
     return session_id
@@ -355,6 +355,43 @@ def test_the_command_takes_a_cabinets_book(
     assert "cannot be read" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("state", "charged", "held", "goes_back"),
+    [
+        ("claiming", 0, True, True),
+        ("refused", 0, False, True),
+        ("settled", 0, False, True),
+        ("pulsing", 0, True, False),
+        ("settling", 2, False, False),
+        ("settled", 2, True, True),  # nobody was charged, and the cabinet reports no more
+        ("settled", 2, False, False),
+    ],
+)
+def test_what_a_cabinets_journal_has_is_not_given_back(
+    ask: Arcade, tmp_path: Path, state: str, charged: int, held: bool, goes_back: bool
+) -> None:
+    order_id = paid_and_never_told(ask, held)
+    file = tmp_path / "cab001.csv"
+    file.write_text(f"order,begun,state,charged\n{order_id},then,{state},{charged}\n")
+    assert admin.main(["reconcile", "--fix", "--journal", f"cab001={file}"]) == 1
+    is_there = ask.stripe.holds(order_id) or ask.stripe.charged(order_id) == 200
+    assert is_there is not goes_back
+    assert (ask.ledger.order(order_id) is not None) is goes_back
+
+
+def test_the_command_has_links_switched_off_that_should_be_off(
+    ask: Arcade, capsys: pytest.CaptureFixture[str]
+) -> None:
+    link_id = ask.link()
+    ask.cloud.links.switch_off("cab001")
+    ask.stripe.links[link_id]["active"] = True
+    assert admin.main(["reconcile"]) == 0
+    assert admin.main(["reconcile", "--fix"]) == 0
+    assert f"{link_id}  cab001: the link is off here" in capsys.readouterr().out
+    ask.cloud.sweep()
+    assert not ask.stripe.links[link_id]["active"]
+
+
 @pytest.fixture
 def restore(arcade: Arcade, tmp_path: Path) -> Callable[[], None]:
     """Puts the ledger back as it was when the test began."""
@@ -392,6 +429,23 @@ def test_what_a_cabinet_settled_is_rebuilt_in_a_restored_ledger_and_never_refund
     assert [i.order_id for i in arcade.incidents()] == [whole, part]
     rows = [row(whole), row(part, charged="1")]
     assert arcade.cloud.reconciliation.compare_journal("cab001", rows) == []
+
+
+def test_an_order_charged_at_once_is_not_settled_before_stripe_knows_what_was_made(
+    arcade: Arcade, restore: Callable[[], None]
+) -> None:
+    order_id = arcade.pay(3, held=False)
+    arcade.claim(order_id)
+    arcade.stripe.trouble = losing("note_pulses", "before")
+    assert arcade.settle(order_id, 3, 3)[0] == 200
+    assert arcade.order(order_id).state is OrderState.SETTLING
+    arcade.now += 60
+    arcade.cloud.sweep()
+    assert arcade.order(order_id).state is OrderState.SETTLED
+    restore()
+    arcade.now += LATER
+    assert repaired(arcade) == ["the order is stored as settled, 3.00 USD charged"]
+    assert arcade.stripe.charged(order_id) == 300
 
 
 def test_an_event_that_comes_again_to_a_restored_ledger_refunds_nothing(

@@ -35,6 +35,18 @@ def test_what_nobody_claimed_is_released_after_its_deadline(arcade: Arcade, held
     assert arcade.cloud.sweep() == Swept()
 
 
+def test_what_bought_nothing_is_released_at_once_and_never_hinted_at(arcade: Arcade) -> None:
+    order_id = arcade.pay()
+    order = arcade.order(order_id)
+    # As if its event's call had died right after the order was stored.
+    assert arcade.ledger.replace(order, replace(order, credits=0, version=2, write_id="w2"))
+    hints = len(arcade.publisher.of("coinpulse"))
+    assert arcade.cloud.sweep().released == 1
+    assert arcade.order(order_id).state is OrderState.RELEASED
+    assert len(arcade.publisher.of("coinpulse")) == hints
+    assert [i.incident_id for i in arcade.incidents()] == [f"{order_id}:paid"]
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("call", ["capture", "cancel", "refund"])
 def test_a_lost_answer_of_stripe_charges_once_and_right(
