@@ -214,6 +214,7 @@ class CloudSide:
 
     def restore_ledger(self) -> bool:
         """Puts the last backup in the ledger's place."""
+        self.ledger.catch_up()
         before = {o.order_id: o for o in self.ledger.lagging_orders()}
         if not self.ledger.restore():
             return False

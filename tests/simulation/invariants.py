@@ -153,7 +153,9 @@ def the_screen_has_a_cause(cloud: CloudSide, cabinet: Cabinet, now: float) -> No
             )
             paying = now - cabinet.payment_at < 240.0
             # The cloud may have released the order; a cabinet that cannot ask does not know that.
-            asks = any(now - since < 70.0 for since in cabinet.asked_at.values())
+            # It begins anew to wait when its journal is back.
+            begun = cabinet.part_failed_at
+            asks = any(now - max(since, begun) < 70.0 for since in cabinet.asked_at.values())
             hold(name, has_order or paying or asks, f"{told}, and nobody pays")
         case "CREDITING":
             recent = now - max(cabinet.coin_at, cabinet.screen_since) < 120.0
@@ -199,6 +201,9 @@ def nothing_is_stuck_in_silence(
                 f"{order_id} is {order.state.value} for {now - since:.0f} s, and not in `problems`",
             )
         silent = cabinet.heard_at and now - cabinet.heard_at > TOLD_S and not cabinet.removed
+        seen = ledger.presence(cabinet.machine_id)
+        if cloud.restored_at > cabinet.heard_at and not (seen and seen.seen_at_ms):
+            silent = False  # the ledger was restored from before its first heartbeat
         stored = ledger.cabinet(cabinet.machine_id)
         if silent and stored and not stored.removed:
             page = page or problems()
