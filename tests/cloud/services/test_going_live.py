@@ -27,7 +27,7 @@ def run(arcade: Arcade, monkeypatch: pytest.MonkeyPatch) -> Command:
     def run_(*words: str, settings: Settings = LIVE) -> int:
         arcade.use(arcade.ledger, settings)
         monkeypatch.setattr(arcade.cloud, "close", lambda: None)
-        monkeypatch.setattr(admin, "from_environment", lambda _env: settings)
+        monkeypatch.setattr(admin, "read_settings", lambda _env: settings)
         monkeypatch.setattr(admin, "build", lambda _settings: arcade.cloud)
         return admin.main(["go-live", *words])
 

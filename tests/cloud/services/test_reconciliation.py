@@ -292,7 +292,7 @@ def test_a_journal_that_says_otherwise_is_an_exception(
 @pytest.fixture
 def ask(arcade: Arcade, monkeypatch: pytest.MonkeyPatch) -> Iterator[Arcade]:
     """The command over this arcade."""
-    monkeypatch.setattr(admin, "from_environment", lambda _env: SETTINGS)
+    monkeypatch.setattr(admin, "read_settings", lambda _env: SETTINGS)
     monkeypatch.setattr(admin, "build", lambda _settings: arcade.cloud)
     monkeypatch.setattr(arcade.cloud, "close", lambda: None)
     monkeypatch.setattr("time.time", lambda: arcade.now)
