@@ -17,6 +17,7 @@ from benchmarks import (
     cloud_start,
     journal_start,
     load,
+    load_dynamodb,
     network_delays,
     payment_latency,
     screen,
@@ -32,6 +33,7 @@ ALL: dict[str, Callable[[], list[Row]]] = {
     "journal_start": journal_start.run,
     "cloud_start": cloud_start.run,
     "load": load.run,
+    "load_dynamodb": load_dynamodb.run,
 }
 
 

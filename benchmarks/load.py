@@ -29,7 +29,7 @@ from cloud.core.cabinets import Cabinet
 from cloud.core.orders import FINISHED, Order, OrderState
 from cloud.core.prices import PriceList
 from cloud.services import cabinet_tokens
-from cloud.stores.sqlite import SqliteLedger
+from cloud.wiring import open_ledger
 from demo import player
 from demo.processes import Child
 from sandbox.broker import Account, EmbeddedBroker
@@ -68,34 +68,47 @@ def run() -> list[Row]:
         ("500 cabinets", many),
         (f"50 cabinets, {OLD:,} old orders", old),
     ):
-        each = (outcome.memory_after - outcome.memory_before) / outcome.cabinets
-        rows += [
-            Row(
-                f"{what}: payments a second",
-                f"{outcome.rate:.1f}",
-                f"{outcome.rate / few.rate:.2f} × the first",
-                f"{outcome.paid} paid, {outcome.lost} lost, {outcome.doubled} doubled",
-            ),
-            Row("  tap → claimed, p50/p95/p99", spread(outcome.waits)),
-            Row(
-                "  all back after a broker restart",
-                f"{outcome.back_after:.1f} s",
-                "",
-                "in the middle of the payments",
-            ),
-            Row(
-                "  memory of the cloud's process",
-                f"{outcome.memory_after / 1e6:.0f} MB",
-                "",
-                f"{each / 1e3:.0f} KB for each cabinet and what it sold",
-            ),
-        ]
+        rows += rows_of(what, outcome, few)
     return rows
 
 
-def load(cabinets: int, payments: int, old: int = 0, players: int = PLAYERS) -> Outcome:
-    """Pays at all cabinets, with a broker restart in the middle, and checks every order."""
-    with tempfile.TemporaryDirectory(prefix="arcade-load-") as folder, _hall(Path(folder)) as hall:
+def rows_of(what: str, outcome: Outcome, first: Outcome) -> list[Row]:
+    """What one load did, beside the first one."""
+    each = (outcome.memory_after - outcome.memory_before) / outcome.cabinets
+    return [
+        Row(
+            f"{what}: payments a second",
+            f"{outcome.rate:.1f}",
+            f"{outcome.rate / first.rate:.2f} × the first",
+            f"{outcome.paid} paid, {outcome.lost} lost, {outcome.doubled} doubled",
+        ),
+        Row("  tap → claimed, p50/p95/p99", spread(outcome.waits)),
+        Row(
+            "  all back after a broker restart",
+            f"{outcome.back_after:.1f} s",
+            "",
+            "in the middle of the payments",
+        ),
+        Row(
+            "  memory of the cloud's process",
+            f"{outcome.memory_after / 1e6:.0f} MB",
+            "",
+            f"{each / 1e3:.0f} KB for each cabinet and what it sold",
+        ),
+    ]
+
+
+def load(
+    cabinets: int, payments: int, old: int = 0, players: int = PLAYERS, ledger: str = ""
+) -> Outcome:
+    """Pays at all cabinets, with a broker restart in the middle, and checks every order.
+
+    ``ledger`` is the address of another one than the sandbox's own; ``old`` orders are for that.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="arcade-load-") as folder,
+        _hall(Path(folder), ledger) as hall,
+    ):
         known = hall.add_cabinets(cabinets)
         if old:
             hall.add_old_orders(old)
@@ -111,12 +124,12 @@ def load(cabinets: int, payments: int, old: int = 0, players: int = PLAYERS) -> 
             stopped = time.monotonic()
             hall.broker.start()
             # Each of them has to notice first that its connection is gone.
-            _until(lambda: not all(c.up for c in fleet.cabinets), 10, "the cabinets' loss")
+            until(lambda: not all(c.up for c in fleet.cabinets), 10, "the cabinets' loss")
             fleet.wait_until_up()
             back_after = time.monotonic() - stopped
             crowd.join()
             hall.wait_until_finished(list(crowd.paid))
-            _until(lambda: set(fleet.granted) <= fleet.settled, 60, "the settles' answers")
+            until(lambda: set(fleet.granted) <= fleet.settled, 60, "the settles' answers")
             seconds = time.perf_counter() - begun
             lost, doubled = hall.wrong(list(crowd.paid), fleet)
             waits = [fleet.granted[o] - at for o, at in crowd.paid.items() if o in fleet.granted]
@@ -131,18 +144,20 @@ def load(cabinets: int, payments: int, old: int = 0, players: int = PLAYERS) -> 
 class _Hall:
     """The sandbox as a process of its own, and the broker beside it."""
 
-    def __init__(self, data: Path, broker: EmbeddedBroker) -> None:
+    def __init__(self, data: Path, broker: EmbeddedBroker, ledger: str) -> None:
         self.data = data
         self.broker = broker
+        self._ledger = ledger or f"sqlite:///{data / 'ledger.db'}"
+        program = ["benchmarks.load_dynamodb", ledger] if ledger else ["sandbox"]
         words = ["--data", str(data), "--mqtt", broker.url, "--sweep-seconds", "2"]
-        self.sandbox = Child("sandbox", ["-m", "sandbox", *words], verbose=False)
+        self.sandbox = Child("sandbox", ["-m", *program, *words], verbose=False)
         self.ready: dict[str, str] = json.loads(self.sandbox.line(30))
         self.api = self.ready["api"]
 
     def add_cabinets(self, count: int) -> dict[str, str]:
         """Adds cabinets to the ledger; returns their tokens."""
         known = {}
-        with contextlib.closing(SqliteLedger(self.data / "ledger.db")) as ledger:
+        with contextlib.closing(open_ledger(self._ledger)) as ledger:
             for number in range(1, count + 1):
                 machine_id = f"cab{number:04}"
                 known[machine_id], digest = cabinet_tokens.new(machine_id)
@@ -160,7 +175,7 @@ class _Hall:
             hold_until_ms=1_600_000_000_000, write_id="old", claim_id="c", pulsed=1, pulses=1,
             charged=100,
         )  # fmt: skip
-        with contextlib.closing(SqliteLedger(self.data / "ledger.db")) as ledger:
+        with contextlib.closing(open_ledger(self._ledger)) as ledger:
             ledger.insert(template)
         # In SQL, as a million inserts of one order each would take longer than the measurement.
         with contextlib.closing(sqlite3.connect(self.data / "ledger.db", timeout=60)) as db, db:
@@ -192,19 +207,24 @@ class _Hall:
 
     def wait_until_finished(self, order_ids: list[str]) -> None:
         """Waits until the ledger has come to an end with every order."""
-        with contextlib.closing(SqliteLedger(self.data / "ledger.db")) as ledger:
+        left = list(order_ids)
+        with contextlib.closing(open_ledger(self._ledger)) as ledger:
 
             def finished() -> bool:
-                stored = [ledger.order(order_id) for order_id in order_ids]
-                return all(order and order.state in FINISHED for order in stored)
+                while left:
+                    order = ledger.order(left[-1])
+                    if order is None or order.state not in FINISHED:
+                        return False
+                    left.pop()
+                return True
 
-            _until(finished, 200, "the end of all orders")
+            until(finished, 200, "the end of all orders")
 
     def wrong(self, order_ids: list[str], fleet: Fleet) -> tuple[int, int]:
         """How many paid orders did not come to the end that their cabinet saw, and how many were
         not charged exactly what their cabinet gave."""
         lost = doubled = 0
-        with contextlib.closing(SqliteLedger(self.data / "ledger.db")) as ledger:
+        with contextlib.closing(open_ledger(self._ledger)) as ledger:
             for order_id in order_ids:
                 order = ledger.order(order_id)
                 served = order_id in fleet.settled
@@ -216,11 +236,11 @@ class _Hall:
 
 
 @contextlib.contextmanager
-def _hall(data: Path) -> Iterator[_Hall]:
+def _hall(data: Path, ledger: str) -> Iterator[_Hall]:
     broker = EmbeddedBroker(data, Account("load", "load-password"))
     broker.start()
     try:
-        hall = _Hall(data, broker)
+        hall = _Hall(data, broker, ledger)
         try:
             yield hall
         finally:
@@ -248,7 +268,7 @@ class _Crowd:
             thread.start()
 
     def wait_for(self, count: int) -> None:
-        _until(lambda: len(self.paid) >= count or bool(self._failures), 300, "the payments")
+        until(lambda: len(self.paid) >= count or bool(self._failures), 300, "the payments")
 
     def join(self) -> None:
         for thread in self._threads:
@@ -264,7 +284,7 @@ class _Crowd:
                 receipt = player.pay(rng.choice(self._links), 1)
                 self.paid[receipt.session_id] = tapped
                 # Like a player: nobody pays again before the coins have dropped.
-                _until(partial(self._served.__contains__, receipt.session_id), 150, "the coins")
+                until(partial(self._served.__contains__, receipt.session_id), 150, "the coins")
         except BaseException as error:  # noqa: BLE001 – raised again by join
             self._failures.append(error)
 
@@ -278,7 +298,8 @@ def _memory(pid: int) -> int:
     return int(line.split()[1]) * 1024
 
 
-def _until(condition: Callable[[], bool], patience: float, what: str) -> None:
+def until(condition: Callable[[], bool], patience: float, what: str) -> None:
+    """Waits until ``condition()`` is true."""
     end = time.monotonic() + patience
     while not condition():
         if time.monotonic() > end:

@@ -16,6 +16,7 @@ pytest_plugins = [
     "tests.plugins.dynamodb",
     "tests.plugins.mosquitto",
     "tests.plugins.phone",
+    "tests.plugins.sam_build",
     "tests.plugins.stripe_description",
 ]
 

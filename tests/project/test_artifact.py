@@ -31,48 +31,9 @@ print(json.dumps(sorted(f for f in ours if not f.startswith((artifact, sys.base_
 
 
 @pytest.fixture(scope="module")
-def build(
-    need: Callable[..., str], root: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[..., Path]:
-    """``sam build`` with these variables; the folder of what it made."""
-    sam = need("sam", package="it with `make sam`")
-    need("make", package="make")
-
-    def run(**variables: str) -> Path:
-        folder = tmp_path_factory.mktemp("build")
-        environment = {
-            **os.environ,
-            # sam's own Python has a pip.
-            "PATH": os.pathsep.join([str(Path(sam).parent), os.environ["PATH"]]),
-            "HOME": str(folder),
-            "SAM_CLI_TELEMETRY": "0",
-            **variables,
-        }
-        done = subprocess.run(
-            [
-                sam,
-                "build",
-                "--template",
-                root / "lambda" / "template.yaml",
-                "--build-dir",
-                folder / "built",
-            ],
-            capture_output=True,
-            text=True,
-            timeout=300,
-            env=environment,
-            cwd=folder,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return folder / "built"
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def built(build: Callable[..., Path]) -> Path:
+def built(sam_build: Callable[..., Path]) -> Path:
     """What is deployed."""
-    return build()
+    return sam_build()
 
 
 def files(folder: Path) -> Iterator[Path]:
@@ -142,10 +103,10 @@ def test_each_import_of_its_own_code_is_in_it(built: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the wheels of the package are for Linux")
-def test_the_handler_starts_with_nothing_but_the_package(build: Callable[..., Path]) -> None:
+def test_the_handler_starts_with_nothing_but_the_package(sam_build: Callable[..., Path]) -> None:
     """The same package for this machine's processor and Python."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    package = build(MACHINE=os.uname().machine, VERSION=version) / "Handler"
+    package = sam_build(MACHINE=os.uname().machine, VERSION=version) / "Handler"
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", SCRIPT, package],
         capture_output=True,

@@ -472,7 +472,7 @@ class Cabinet:
         if faults.strike("request late"):
             delay += faults.size("request late", 0.1, TIMEOUT)
         if isinstance(call, ClaimCall) and faults.strike("claim at the deadline"):
-            order = self.cloud.ledger.order(call.order_id)
+            order = self.cloud.ledger.inner.order(call.order_id)
             if order:
                 delay = max(delay, order.deadline_ms / 1000 - EPOCH - self.world.now - 0.05)
                 self.world.at(delay + 0.01, self.cloud.sweep_now, in_cloud=True)

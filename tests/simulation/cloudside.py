@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from stripe import WebhookSignature
 
@@ -29,6 +29,7 @@ from tests.fakes.ledgers import LaggingLedger
 from tests.simulation.stripeside import Nonsense, SimulatedStripe
 from tests.simulation.world import PowerCut, World
 
+T = TypeVar("T")
 SECRET = "whsec_simulated"
 EPOCH = 1_800_000_000.0
 HANG_S = 2 * (3.05 + 8.0)  # what one question costs while Stripe hangs: two tries
@@ -59,8 +60,8 @@ class HttpAnswer:
 
 
 class FailingLedger(LaggingLedger):
-    """The real SQLite store; a write may fail or be tried twice, the machine may stop before or
-    after it, and its lists may be behind."""
+    """The real SQLite store; a read or a write may fail, also once it took effect, or be tried
+    twice; the machine may stop before or after it, and its lists may be behind."""
 
     def __init__(self, world: World) -> None:
         super().__init__(SqliteLedger(Path(":memory:")), SqliteLedger(Path(":memory:")))
@@ -99,6 +100,11 @@ class FailingLedger(LaggingLedger):
             self.catch_up()
         return result
 
+    def _get(self, read: Callable[[Ledger], T]) -> T:
+        if self._world.faults.strike("ledger does not read"):
+            raise LedgerUnavailable("the ledger cannot be read")
+        return super()._get(read)
+
     def catch_up(self) -> None:
         self._is_behind = False
         super().catch_up()
@@ -127,6 +133,8 @@ class FailingLedger(LaggingLedger):
             raise PowerCut
 
     def _after(self) -> None:
+        if self._world.faults.strike("ledger's answer lost"):
+            raise LedgerUnavailable("the write took effect, and nobody heard it")
         if self._world.faults.strike("Lambda dies after a write"):
             raise PowerCut
 
@@ -212,7 +220,7 @@ class CloudSide:
             return False
         self.restored_at = self.world.now
         for order_id, order in before.items():
-            if not order.free and self.ledger.order(order_id) != order:
+            if not order.free and self.ledger.inner.order(order_id) != order:
                 self.lost[order_id] = self.stripe.charged(order_id)
         return True
 

@@ -109,7 +109,7 @@ def at_a_line(cabinet: Cabinet, entry: Entry) -> None:
 
 def at_an_acknowledgement(cloud: CloudSide, cabinet: Cabinet, order_id: str) -> None:
     """Checked as a hint is acknowledged: it is in the journal, or there was nothing to take."""
-    order = cloud.ledger.order(order_id)
+    order = cloud.ledger.inner.order(order_id)
     known = any(e.kind is Kind.CLAIM for e in cabinet.lines_of.get(order_id, ()))
     engine = cabinet.engine
     able = engine is not None and engine.state.can_pulse

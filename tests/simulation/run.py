@@ -37,6 +37,8 @@ RATES: dict[str, float] = {
     "claim at the deadline": 0.1,
     "answer lost": 0.06,
     "ledger away": 0.02,
+    "ledger's answer lost": 0.03,
+    "ledger does not read": 0.005,
     "ledger tries twice": 0.1,
     "index behind": 0.05,
     "Lambda dies before a write": 0.03,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import load_dynamodb
 from benchmarks.load import load
 from cloud.stores.sqlite import SqliteLedger
 
@@ -16,6 +17,15 @@ from cloud.stores.sqlite import SqliteLedger
 @pytest.mark.slow
 def test_many_cabinets_over_a_broker_restart_lose_and_double_nothing() -> None:
     outcome = load(cabinets=12, payments=40, old=1000, players=4)
+    assert outcome.paid == 40
+    assert (outcome.lost, outcome.doubled) == (0, 0)
+    assert len(outcome.waits) >= 30
+
+
+@pytest.mark.slow
+def test_nor_do_they_with_the_ledger_in_dynamodb() -> None:
+    with load_dynamodb.server() as (_, ledger):
+        outcome = load(cabinets=12, payments=40, players=4, ledger=ledger)
     assert outcome.paid == 40
     assert (outcome.lost, outcome.doubled) == (0, 0)
     assert len(outcome.waits) >= 30

@@ -6,11 +6,14 @@ A real kiosk and a phone that pays; the Stripe simulator sends its events to the
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import shutil
 import signal
+import sys
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -49,15 +52,12 @@ pytestmark = [
     pytest.mark.skipif(find_spec("awslambdaric") is None, reason="Lambda's runtime is for Linux"),
 ]
 
-TABLE = "whole-loop"
 KEY, WHSEC = "sk_test_whole_loop", "whsec_whole_loop"
 PATIENCE = 60.0
 LIVES = 12  # events for each machine
 SEED = 1
 FAULTY = 0.15  # of DynamoDB's requests
 THREADS = 8
-# What only an operator's machine runs is in no package.
-ELSEWHERE = ("admin.py", "cli", "serve.py", "server")
 
 
 class Loop:
@@ -70,7 +70,8 @@ class Loop:
         self._moto = moto
         self.configs: dict[str, Path] = {}
         self.kiosks: list[Child] = []
-        create_table(moto, TABLE)
+        self._table = f"whole-loop-{uuid.uuid4().hex}"
+        create_table(moto, self._table)
         self.dynamodb = parts.enter_context(DynamoDBProxy(moto))
         self.faults: Counter[str] = Counter()
         self.swept = 0
@@ -78,6 +79,8 @@ class Loop:
     def start(self, add_broker: Callable[[Callable[[Path, str], str]], Any]) -> None:
         """Everything but the kiosks."""
         api, stripe = (ports.listen("127.0.0.1", 0) for _ in range(2))
+        for listener in (api, stripe):
+            self._parts.callback(listener.close)
         self.url = f"http://127.0.0.1:{ports.port_of(api)}"
         self.stripe = f"http://127.0.0.1:{ports.port_of(stripe)}"
         broker = add_broker(self._add)
@@ -86,7 +89,7 @@ class Loop:
         }
         for machine_id, config in self.configs.items():
             self._finish(machine_id, config, broker.cabinets, broker.ca_file)
-        self.ledger = DynamoDBLedger(client_of(self._moto), TABLE, 0)
+        self.ledger = DynamoDBLedger(client_of(self._moto), self._table)
         self._parts.callback(self.ledger.close)
         simulator = StripeSimulator(
             self.folder,
@@ -179,7 +182,7 @@ class Loop:
         return intent.charged
 
     def _ledger(self, endpoint: str) -> str:
-        return f"dynamodb://{TABLE}?region={REGION}&endpoint={quote(endpoint, safe='')}"
+        return f"dynamodb://{self._table}?region={REGION}&endpoint={quote(endpoint, safe='')}"
 
     def _environment(self, dynamodb: str, broker_port: int) -> dict[str, str]:
         return {
@@ -253,11 +256,20 @@ listen = "127.0.0.1:{ports.free("127.0.0.1")}"
         self._parts.callback(stop)
 
 
-@pytest.fixture(scope="module")
-def package(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The cloud as it is packaged for Lambda; the libraries are those of the tests."""
+@pytest.fixture(scope="module", params=["from the source", "by sam build"])
+def package(
+    request: pytest.FixtureRequest, root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The cloud as it is packaged for Lambda: with the libraries of the tests, or with its own, for
+    this machine's processor and Python."""
+    if request.param == "by sam build":
+        build = request.getfixturevalue("sam_build")
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        return Path(build(MACHINE=os.uname().machine, VERSION=version)) / "Handler"
+    made = re.search(r"(?m)^ELSEWHERE = (.*)$", (root / "lambda" / "Makefile").read_text())
+    assert made
     folder = tmp_path_factory.mktemp("package")
-    skipped = shutil.ignore_patterns("__pycache__", *ELSEWHERE)
+    skipped = shutil.ignore_patterns("__pycache__", *made[1].split())
     shutil.copytree(root / "lambda" / "cloud", folder / "cloud", ignore=skipped)
     return folder
 
