@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -59,14 +60,14 @@ class Cloud:
         publisher: Publisher,
         settings: Settings,
         clock: Callable[[], float] = time.time,
-        broker_status: BrokerStatus | None = None,
+        broker_status: Callable[[], BrokerStatus | None] = lambda: None,
     ) -> None:
         self.clock = Clock(clock)
         self.ledger = logged(ledger, self.clock)
         self._stripe = stripe
         self._publisher = publisher
         self._settings = settings
-        self._broker_status = broker_status
+        self._make_status = broker_status
         self._silence_ms = to_ms(settings.times.silence)
         self.api = Api(self, self.ledger, settings.webhook_secret, settings.presence_secret, clock)
 
@@ -236,6 +237,10 @@ class Cloud:
         )
 
     @cached_property
+    def _broker_status(self) -> BrokerStatus | None:
+        return self._make_status()
+
+    @cached_property
     def _broker_watch(self) -> BrokerWatch | None:
         if self._broker_status is None:
             return None
@@ -261,8 +266,9 @@ class Cloud:
     def close(self) -> None:
         """Ends the connections to the broker and the store."""
         self._publisher.close()
-        if self._broker_status:
-            self._broker_status.close()
+        status = vars(self).get("_broker_status")  # not made only to be closed
+        if status:
+            status.close()
         self.ledger.close()
 
 
@@ -310,6 +316,24 @@ def publisher_of(settings: Settings) -> Publisher:
     )
 
 
+class _LatePublisher:
+    """A :class:`Publisher` that is made for the first message; most calls send none."""
+
+    def __init__(self, make: Callable[[], Publisher]) -> None:
+        self._make = make
+        self._made: Publisher | None = None
+        self._lock = threading.Lock()
+
+    def publish(self, topic: str, payload: bytes, expiry_s: int | None = None) -> None:
+        with self._lock:
+            publisher = self._made = self._made or self._make()
+        publisher.publish(topic, payload, expiry_s)
+
+    def close(self) -> None:
+        if self._made:
+            self._made.close()
+
+
 def broker_status_of(settings: Settings) -> BrokerStatus | None:
     """What tells how the broker is; a broker over MQTT tells nothing of itself."""
     if not settings.broker_is_emqx_api:
@@ -335,7 +359,7 @@ def build(settings: Settings) -> Cloud:
     return Cloud(
         ledger=ledger,
         stripe=stripe,
-        publisher=publisher_of(settings),
+        publisher=_LatePublisher(lambda: publisher_of(settings)),
         settings=settings,
-        broker_status=broker_status_of(settings),
+        broker_status=lambda: broker_status_of(settings),
     )

@@ -112,8 +112,6 @@ def of_ours(imported: set[str]) -> set[str]:
 
 
 EVERY_CALL = {
-    "adapters.mqtt_publisher",
-    "adapters.publisher",
     "adapters.stripe_gateway",
     "http.api",
     "http.api_gateway",
@@ -142,6 +140,7 @@ ROUTES: list[tuple[str, dict[str, object], set[str]]] = [
         "POST /addCredit",
         HOLD,
         {
+            "adapters.publisher",
             "http.webhook_signature",
             "services.cabinet_messages",
             "services.forgiveness",
