@@ -30,7 +30,7 @@ $(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2) >$(1)/pi
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check bench gallery movie sounds sim exhaustive format deploy sam dynalite pins clean
+.PHONY: help demo test test-all check bench bill gallery movie sounds sim exhaustive format deploy sam dynalite pins clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | \
@@ -53,6 +53,9 @@ check: $(VENV)/.ready ## format, lint, types, and what systemd and SAM say of th
 
 bench: $(VENV)/.ready ## the measurements, as a table
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bill: $(VENV)/.ready ## what a month costs, for 1 to 10,000 cabinets
+	@PYTHONPATH=lambda $(BIN)/python -m benchmarks.bill
 
 gallery: $(VENV)/.ready ## pictures of every screen, with a page: out/gallery/index.html
 	@$(BIN)/python -m tools.gallery $(ARGS)

@@ -14,6 +14,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from benchmarks import (
+    add_credit_rate,
     cloud_start,
     journal_start,
     load,
@@ -32,6 +33,7 @@ ALL: dict[str, Callable[[], list[Row]]] = {
     "start": start.run,
     "journal_start": journal_start.run,
     "cloud_start": cloud_start.run,
+    "add_credit_rate": add_credit_rate.run,
     "load": load.run,
     "load_dynamodb": load_dynamodb.run,
 }

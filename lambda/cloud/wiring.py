@@ -3,50 +3,56 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from functools import cached_property
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from cloud import logs
-from cloud.adapters.emqx_api import EmqxApi
-from cloud.adapters.emqx_publisher import EmqxPublisher
-from cloud.adapters.emqx_status import BrokerStatus, EmqxStatus
-from cloud.adapters.mqtt_publisher import MqttPublisher
-from cloud.adapters.publisher import Publisher
-from cloud.adapters.stripe_gateway import Gateway, StripeGateway
-from cloud.core.orders import Schedule
 from cloud.core.stamps import to_ms
 from cloud.http.api import Api
 from cloud.parameter_path import KEPT_ELSEWHERE, is_kept_elsewhere, parameter_path
-from cloud.services.broker_watch import BrokerWatch
-from cloud.services.cabinet_messages import CabinetMessages
-from cloud.services.claims import Claims
 from cloud.services.clock import Clock
-from cloud.services.disconnects import Disconnects
-from cloud.services.forgiveness import CardHash, ForgivenPulses
-from cloud.services.free_credits import FreeCredits
-from cloud.services.going_live import GoingLive
-from cloud.services.hand_refunds import HandRefunds
-from cloud.services.heartbeats import Heartbeats
 from cloud.services.ledger_log import logged
-from cloud.services.lost_orders import LostOrders
-from cloud.services.payment_links import PaymentLinks
-from cloud.services.reconciliation import Reconciliation
-from cloud.services.refunds import RefundsAndDisputes
-from cloud.services.releases import Releases
-from cloud.services.settlement import Settlement
-from cloud.services.stripe_events import StripeEvents
-from cloud.services.sweep import Sweep, Swept
-from cloud.services.time_budget import BoundedPublisher, TimeBudget, bounded
 from cloud.settings import Settings, from_environment, table_of
 from cloud.stores.base import Ledger
+
+# A call needs few of these, and each costs a start some milliseconds: they are imported where they
+# are made (docs/decisions/0024-the-start.md).
+if TYPE_CHECKING:
+    from cloud.adapters.emqx_status import BrokerStatus
+    from cloud.adapters.publisher import Publisher
+    from cloud.adapters.stripe_gateway import Gateway
+    from cloud.core.orders import Schedule
+    from cloud.services.broker_watch import BrokerWatch
+    from cloud.services.cabinet_messages import CabinetMessages
+    from cloud.services.claims import Claims
+    from cloud.services.disconnects import Disconnects
+    from cloud.services.free_credits import FreeCredits
+    from cloud.services.going_live import GoingLive
+    from cloud.services.hand_refunds import HandRefunds
+    from cloud.services.heartbeats import Heartbeats
+    from cloud.services.lost_orders import LostOrders
+    from cloud.services.payment_links import PaymentLinks
+    from cloud.services.reconciliation import Reconciliation
+    from cloud.services.refunds import RefundsAndDisputes
+    from cloud.services.releases import Releases
+    from cloud.services.settlement import Settlement
+    from cloud.services.stripe_events import StripeEvents
+    from cloud.services.sweep import Sweep, Swept
+    from cloud.services.time_budget import TimeBudget
 
 WATCH_WITHIN_MS = 30_000
 
 
 class Cloud:
-    """The whole cloud over the three things that it cannot do itself: keep, charge and publish."""
+    """The whole cloud over the three things that it cannot do itself: keep, charge and publish.
+
+    Its parts are made when they are first asked for. Two threads that ask at once may each get one;
+    none of them keeps anything between two calls.
+    """
 
     def __init__(
         self,
@@ -55,87 +61,194 @@ class Cloud:
         publisher: Publisher,
         settings: Settings,
         clock: Callable[[], float] = time.time,
-        broker_status: BrokerStatus | None = None,
+        broker_status: Callable[[], BrokerStatus | None] = lambda: None,
     ) -> None:
         self.clock = Clock(clock)
-        self.ledger = ledger = logged(ledger, self.clock)
+        self.ledger = logged(ledger, self.clock)
+        self._stripe = stripe
         self._publisher = publisher
-        self._broker_status = broker_status
-        times = settings.times
-        schedule = Schedule(
+        self._settings = settings
+        self._make_status = broker_status
+        self._silence_ms = to_ms(settings.times.silence)
+        self.api = Api(self, self.ledger, settings.webhook_secret, settings.presence_secret, clock)
+
+    @cached_property
+    def claims(self) -> Claims:
+        from cloud.services.claims import Claims
+        from cloud.services.forgiveness import ForgivenPulses
+
+        return Claims(
+            self.ledger,
+            lambda: self.settlement,
+            ForgivenPulses(self.ledger, self.clock),
+            lambda: self._lost_orders,
+            self._schedule,
+            self.clock,
+        )
+
+    @cached_property
+    def heartbeats(self) -> Heartbeats:
+        from cloud.services.heartbeats import Heartbeats
+
+        return Heartbeats(self.ledger, self.links, self._silence_ms, self.clock)
+
+    @cached_property
+    def links(self) -> PaymentLinks:
+        return self._links_over(self._stripe)
+
+    @cached_property
+    def disconnects(self) -> Disconnects:
+        from cloud.services.disconnects import Disconnects
+
+        return Disconnects(self.ledger, self.links, self.clock)
+
+    @cached_property
+    def cabinet_messages(self) -> CabinetMessages:
+        from cloud.services.cabinet_messages import CabinetMessages
+
+        return CabinetMessages(self._publisher)
+
+    @cached_property
+    def stripe_events(self) -> StripeEvents:
+        from cloud.services.forgiveness import CardHash
+        from cloud.services.stripe_events import StripeEvents
+
+        return StripeEvents(
+            self.ledger,
+            self._stripe,
+            self.cabinet_messages,
+            lambda: self.releases,
+            lambda: self._refunds,
+            self._schedule,
+            CardHash(self._settings.webhook_secret),
+            self.clock,
+        )
+
+    @cached_property
+    def releases(self) -> Releases:
+        from cloud.services.releases import Releases
+
+        return Releases(self.ledger, self.settlement, self.cabinet_messages, self.clock)
+
+    @cached_property
+    def settlement(self) -> Settlement:
+        from cloud.services.settlement import Settlement
+
+        return Settlement(self.ledger, self._stripe, self.clock)
+
+    @cached_property
+    def free_credits(self) -> FreeCredits:
+        from cloud.services.free_credits import FreeCredits
+
+        return FreeCredits(self.ledger, self.cabinet_messages, self.clock)
+
+    @cached_property
+    def hand_refunds(self) -> HandRefunds:
+        from cloud.services.hand_refunds import HandRefunds
+
+        return HandRefunds(self.ledger, self._stripe, self.clock)
+
+    @cached_property
+    def going_live(self) -> GoingLive:
+        from cloud.services.going_live import GoingLive
+
+        return GoingLive(
+            self.ledger,
+            self._stripe,
+            self.links,
+            self.cabinet_messages,
+            self._settings,
+            self.clock,
+        )
+
+    @cached_property
+    def reconciliation(self) -> Reconciliation:
+        from cloud.services.reconciliation import Reconciliation
+
+        return Reconciliation(
+            self.ledger,
+            self._stripe,
+            self.stripe_events,
+            self.settlement,
+            self._refunds,
+            self.clock,
+        )
+
+    @cached_property
+    def _refunds(self) -> RefundsAndDisputes:
+        from cloud.services.refunds import RefundsAndDisputes
+
+        return RefundsAndDisputes(self.ledger, self._stripe, self.clock)
+
+    @cached_property
+    def _lost_orders(self) -> LostOrders:
+        from cloud.services.lost_orders import LostOrders
+
+        return LostOrders(self.ledger, self._stripe, self.clock)
+
+    @cached_property
+    def _schedule(self) -> Schedule:
+        from cloud.core.orders import Schedule
+
+        times = self._settings.times
+        return Schedule(
             deadline_ms=to_ms(times.deadline),
             unsettled_ms=to_ms(times.unsettled),
             abandon_before_ms=to_ms(times.abandon_before),
         )
-        silence_ms = to_ms(times.silence)
-        cabinet_messages = CabinetMessages(publisher)
-        settlement = Settlement(ledger, stripe, self.clock)
-        releases = Releases(ledger, settlement, cabinet_messages, self.clock)
-        self.cabinet_messages = cabinet_messages
-        self.releases = releases
-        self.free_credits = FreeCredits(ledger, cabinet_messages, self.clock)
-        self.hand_refunds = HandRefunds(ledger, stripe, self.clock)
-        self.links = PaymentLinks(
-            ledger, stripe, settings.public_url, settings.payment_methods, self.clock
-        )
-        refunds = RefundsAndDisputes(ledger, stripe, self.clock)
-        stripe_events = StripeEvents(
-            ledger,
-            stripe,
-            cabinet_messages,
-            releases,
-            refunds,
-            schedule,
-            CardHash(settings.webhook_secret),
-            self.clock,
-        )
-        self.going_live = GoingLive(
-            ledger, stripe, self.links, cabinet_messages, settings, self.clock
-        )
-        forgiven = ForgivenPulses(ledger, self.clock)
-        lost_orders = LostOrders(ledger, stripe, self.clock)
-        self.reconciliation = Reconciliation(
-            ledger, stripe, stripe_events, settlement, refunds, self.clock
-        )
-        self.api = Api(
-            ledger=ledger,
-            stripe_events=stripe_events,
-            claims=Claims(ledger, settlement, forgiven, lost_orders, schedule, self.clock),
-            links=self.links,
-            heartbeats=Heartbeats(ledger, self.links, silence_ms, self.clock),
-            disconnects=Disconnects(ledger, self.links, self.clock),
-            cabinet_messages=cabinet_messages,
-            webhook_secret=settings.webhook_secret,
-            presence_secret=settings.presence_secret,
-            clock=clock,
-        )
-        self._sweep = self._sweep_of(stripe, settings, schedule)
-        self._broker_watch = (
-            BrokerWatch(ledger, broker_status, settings.emqx_session_minutes, self.clock)
-            if broker_status
-            else None
+
+    def _links_over(self, stripe: Gateway) -> PaymentLinks:
+        from cloud.services.payment_links import PaymentLinks
+
+        settings = self._settings
+        return PaymentLinks(
+            self.ledger, stripe, settings.public_url, settings.payment_methods, self.clock
         )
 
-    def _sweep_of(self, stripe: Gateway, settings: Settings, schedule: Schedule) -> Sweep:
+    @cached_property
+    def _budget(self) -> TimeBudget:
+        from cloud.services.time_budget import TimeBudget
+
+        return TimeBudget(to_ms(self._settings.times.sweep), self.clock)
+
+    @cached_property
+    def _sweep(self) -> Sweep:
         """The sweep over parts of its own, which ask Stripe nothing once its time is over."""
-        budget = self._budget = TimeBudget(to_ms(settings.times.sweep), self.clock)
-        patient = bounded(stripe, budget)
+        from cloud.services.cabinet_messages import CabinetMessages
+        from cloud.services.hand_refunds import HandRefunds
+        from cloud.services.releases import Releases
+        from cloud.services.settlement import Settlement
+        from cloud.services.sweep import Sweep
+        from cloud.services.time_budget import BoundedPublisher, bounded
+
+        patient = bounded(self._stripe, self._budget)
         settlement = Settlement(self.ledger, patient, self.clock)
-        messages = CabinetMessages(BoundedPublisher(self._publisher, budget))
+        messages = CabinetMessages(BoundedPublisher(self._publisher, self._budget))
         return Sweep(
             self.ledger,
-            PaymentLinks(
-                self.ledger, patient, settings.public_url, settings.payment_methods, self.clock
-            ),
+            self._links_over(patient),
             settlement,
             Releases(self.ledger, settlement, messages, self.clock),
             HandRefunds(self.ledger, patient, self.clock),
             messages,
-            schedule,
-            to_ms(settings.times.silence),
-            budget,
+            self._schedule,
+            self._silence_ms,
+            self._budget,
             self.clock,
         )
+
+    @cached_property
+    def _broker_status(self) -> BrokerStatus | None:
+        return self._make_status()
+
+    @cached_property
+    def _broker_watch(self) -> BrokerWatch | None:
+        if self._broker_status is None:
+            return None
+        from cloud.services.broker_watch import BrokerWatch
+
+        minutes = self._settings.emqx_session_minutes
+        return BrokerWatch(self.ledger, self._broker_status, minutes, self.clock)
 
     def sweep(self) -> Swept:
         """Finishes what was left in between; to be called about once a minute."""
@@ -154,8 +267,9 @@ class Cloud:
     def close(self) -> None:
         """Ends the connections to the broker and the store."""
         self._publisher.close()
-        if self._broker_status:
-            self._broker_status.close()
+        status = vars(self).get("_broker_status")  # not made only to be closed
+        if status:
+            status.close()
         self.ledger.close()
 
 
@@ -190,7 +304,6 @@ def secrets_of(settings: Settings) -> Iterator[str]:
 def open_ledger(address: str) -> Ledger:
     """The store that ``address`` names: ``sqlite:///`` and a path, or ``dynamodb://`` and a
     table (:func:`cloud.settings.table_of`)."""
-    # Late: a start needs one of them, and not the library of the other.
     if address.startswith("dynamodb://"):
         from cloud.stores.dynamodb import DynamoDBLedger
         from cloud.stores.dynamodb_client import DynamoDBClient
@@ -198,6 +311,8 @@ def open_ledger(address: str) -> Ledger:
         table = table_of(address)
         client = DynamoDBClient(table.region, table.endpoint)
         return DynamoDBLedger(client, table.name, table.keep_years)
+    from pathlib import Path
+
     from cloud.stores.sqlite import SqliteLedger
 
     return SqliteLedger(Path(address.removeprefix("sqlite:///")))
@@ -206,16 +321,42 @@ def open_ledger(address: str) -> Ledger:
 def publisher_of(settings: Settings) -> Publisher:
     """The publisher that the broker's address asks for."""
     if settings.broker_is_emqx_api:
+        from cloud.adapters.emqx_api import EmqxApi
+        from cloud.adapters.emqx_publisher import EmqxPublisher
+
         return EmqxPublisher(EmqxApi(settings.mqtt_url, settings.mqtt_ca_file))
+    from cloud.adapters.mqtt_publisher import MqttPublisher
+
     return MqttPublisher(
         settings.mqtt_url, ca_file=settings.mqtt_ca_file, version=settings.mqtt_version
     )
+
+
+class _LatePublisher:
+    """A :class:`Publisher` that is made for the first message; most calls send none."""
+
+    def __init__(self, make: Callable[[], Publisher]) -> None:
+        self._make = make
+        self._made: Publisher | None = None
+        self._lock = threading.Lock()
+
+    def publish(self, topic: str, payload: bytes, expiry_s: int | None = None) -> None:
+        with self._lock:
+            publisher = self._made = self._made or self._make()
+        publisher.publish(topic, payload, expiry_s)
+
+    def close(self) -> None:
+        if self._made:
+            self._made.close()
 
 
 def broker_status_of(settings: Settings) -> BrokerStatus | None:
     """What tells how the broker is; a broker over MQTT tells nothing of itself."""
     if not settings.broker_is_emqx_api:
         return None
+    from cloud.adapters.emqx_api import EmqxApi
+    from cloud.adapters.emqx_status import EmqxStatus
+
     platform = settings.emqx_platform_url
     return EmqxStatus(
         EmqxApi(settings.mqtt_url, settings.mqtt_ca_file), EmqxApi(platform) if platform else None
@@ -226,13 +367,15 @@ def build(settings: Settings) -> Cloud:
     """A cloud with the real parts. But for the ledger, nothing is connected before it is used, nor
     is its library imported.
     """
+    from cloud.adapters.stripe_gateway import StripeGateway
+
     logs.hide(*secrets_of(settings))
     ledger = open_ledger(settings.ledger)
     stripe = StripeGateway(settings.stripe_key, settings.stripe_api_base)
     return Cloud(
         ledger=ledger,
         stripe=stripe,
-        publisher=publisher_of(settings),
+        publisher=_LatePublisher(lambda: publisher_of(settings)),
         settings=settings,
-        broker_status=broker_status_of(settings),
+        broker_status=lambda: broker_status_of(settings),
     )

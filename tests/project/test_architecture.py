@@ -38,9 +38,10 @@ BELOW_HTTP = {"core", "logs", "settings", "stores", "adapters", "services"}
 LAYERS = {
     "core": set(),
     "settings": set(),
+    "aws_signature": set(),
     "logs": {"core"},
-    "stores": {"core", "logs"},
-    "adapters": {"core", "logs"},
+    "stores": {"aws_signature", "core", "logs"},
+    "adapters": {"aws_signature", "core", "logs"},
     "services": {"core", "logs", "settings", "stores", "adapters"},
     "http": BELOW_HTTP,
     "cli": BELOW_HTTP,
@@ -60,10 +61,7 @@ DOORS = {"open", "print", "input", "exec", "eval", "__import__"}
 # The only places that know a library, folders with a slash at their end.
 PLACES = {
     "RPi": {"kiosk/hardware/gpio.py"},
-    "awscrt": {
-        "lambda/cloud/adapters/parameter_store.py",
-        "lambda/cloud/stores/dynamodb_client.py",
-    },
+    "awscrt": {"lambda/cloud/aws_signature.py"},
     "babel": {"kiosk/display/catalogue.py", "kiosk/display/money.py"},
     "paho": {"kiosk/adapters/broker.py", "lambda/cloud/adapters/mqtt_publisher.py"},
     "pydantic": {"kiosk/config/", "kiosk/display/theme.py"},

@@ -83,7 +83,7 @@ def _any_card(monkeypatch: pytest.MonkeyPatch) -> None:
 def _refund_what_was_earned(monkeypatch: pytest.MonkeyPatch) -> None:
     def release(self: stripe_events.StripeEvents, order: Order) -> str:
         self._ledger.insert(order)
-        self._releases.release(order, "its event never came")
+        self._releases().release(order, "its event never came")
         return "the order is stored and released"
 
     monkeypatch.setattr(stripe_events.StripeEvents, "_rebuild", release)

@@ -9,7 +9,6 @@ The call: https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_Ge
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import random
@@ -17,6 +16,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
+
+from cloud.aws_signature import NoCredentials, Signer
 
 TIMEOUT_S = 2.0
 TRIES = 4
@@ -53,11 +54,10 @@ class ParameterStore:
         environment: Mapping[str, str] = os.environ,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._region = region
+        self._signer = Signer(region, "ssm", environment)
         address = urlsplit(endpoint or f"https://ssm.{region}.amazonaws.com")
         self._secure = address.scheme == "https"
         self._host = address.netloc
-        self._environment = environment
         self._sleep = sleep
 
     def read(self, path: str) -> dict[str, str]:
@@ -110,42 +110,15 @@ class ParameterStore:
         return _read(status, said)
 
     def _signed(self, body: bytes) -> dict[str, str]:
-        from awscrt import auth
-        from awscrt.exceptions import AwsCrtError
-        from awscrt.http import HttpHeaders, HttpRequest
-
-        environment = self._environment
-        if environment.get("AWS_ACCESS_KEY_ID"):
-            credentials = auth.AwsCredentialsProvider.new_static(
-                environment["AWS_ACCESS_KEY_ID"],
-                environment.get("AWS_SECRET_ACCESS_KEY", ""),
-                environment.get("AWS_SESSION_TOKEN") or None,
-            )
-        else:
-            credentials = auth.AwsCredentialsProvider.new_default_chain()
-        headers = HttpHeaders(
-            [
-                ("Host", self._host),
-                ("Content-Type", "application/x-amz-json-1.1"),
-                ("X-Amz-Target", "AmazonSSM.GetParametersByPath"),
-            ]
-        )
-        config = auth.AwsSigningConfig(
-            algorithm=auth.AwsSigningAlgorithm.V4,
-            signature_type=auth.AwsSignatureType.HTTP_REQUEST_HEADERS,
-            credentials_provider=credentials,
-            region=self._region,
-            service="ssm",
-        )
-        request = HttpRequest("POST", "/", headers, io.BytesIO(body))
         try:
-            auth.aws_sign_request(request, config).result(TIMEOUT_S)
-        except (AwsCrtError, TimeoutError) as error:
-            raise ParametersUnavailable(
-                "Parameter Store cannot be used: there are no AWS credentials; set "
-                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
-            ) from error
-        return dict(headers)
+            return self._signer.headers(
+                self._host,
+                "application/x-amz-json-1.1",
+                "AmazonSSM.GetParametersByPath",
+                body,
+            )
+        except NoCredentials as error:
+            raise ParametersUnavailable(f"Parameter Store cannot be used: {error}") from error
 
 
 def _read(status: int, body: bytes) -> dict[str, Any]:

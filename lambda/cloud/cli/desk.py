@@ -36,13 +36,21 @@ class Services(Protocol):
 
     clock: Clock
     ledger: Ledger
-    links: PaymentLinks
-    releases: Releases
-    reconciliation: Reconciliation
-    going_live: GoingLive
-    cabinet_messages: CabinetMessages
-    free_credits: FreeCredits
-    hand_refunds: HandRefunds
+
+    @property
+    def links(self) -> PaymentLinks: ...
+    @property
+    def releases(self) -> Releases: ...
+    @property
+    def reconciliation(self) -> Reconciliation: ...
+    @property
+    def going_live(self) -> GoingLive: ...
+    @property
+    def cabinet_messages(self) -> CabinetMessages: ...
+    @property
+    def free_credits(self) -> FreeCredits: ...
+    @property
+    def hand_refunds(self) -> HandRefunds: ...
 
 
 class Desk:

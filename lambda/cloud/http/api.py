@@ -9,21 +9,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from cloud.adapters.stripe_gateway import StripeRefused, StripeUnavailable
-from cloud.core import money
-from cloud.core.cabinets import Cabinet, PaymentLink
 from cloud.core.limits import MOST_LISTED
 from cloud.core.messages import timestamp
-from cloud.core.orders import Code, LostRequest, Order, OrderState, Refused
+from cloud.core.orders import LostRequest, Order, OrderState, Refused
 from cloud.core.stamps import to_ms
-from cloud.http import presence_signature, receipt, requests, webhook_signature
+from cloud.http import requests
 from cloud.http.api_gateway import (
     HttpError,
     Request,
     Response,
-    UnknownEvent,
     error_response,
     html_response,
     json_response,
@@ -40,15 +36,36 @@ from cloud.http.cabinet_auth import (
 )
 from cloud.http.refusals import Refusals
 from cloud.logs import about, during, note
-from cloud.services.cabinet_messages import CabinetMessages
-from cloud.services.claims import Changing, Claims, UnknownOrder
-from cloud.services.disconnects import Disconnects
-from cloud.services.heartbeats import Heartbeats
-from cloud.services.payment_links import CabinetDisabled, PaymentLinks, UnknownPrice
-from cloud.services.stripe_events import StripeEvent, StripeEvents
-from cloud.stores.base import Ledger, LedgerUnavailable
+from cloud.stores.base import Ledger
+
+# What only some calls need is imported by them (docs/decisions/0024-the-start.md).
+if TYPE_CHECKING:
+    from cloud.core.cabinets import Cabinet, PaymentLink
+    from cloud.services.cabinet_messages import CabinetMessages
+    from cloud.services.claims import Claims
+    from cloud.services.disconnects import Disconnects
+    from cloud.services.heartbeats import Heartbeats
+    from cloud.services.payment_links import PaymentLinks
+    from cloud.services.stripe_events import StripeEvent, StripeEvents
 
 log = logging.getLogger(__name__)
+
+
+class Services(Protocol):
+    """What does the work; each is made when it is first asked for."""
+
+    @property
+    def stripe_events(self) -> StripeEvents: ...
+    @property
+    def claims(self) -> Claims: ...
+    @property
+    def links(self) -> PaymentLinks: ...
+    @property
+    def heartbeats(self) -> Heartbeats: ...
+    @property
+    def disconnects(self) -> Disconnects: ...
+    @property
+    def cabinet_messages(self) -> CabinetMessages: ...
 
 
 class Api:
@@ -59,24 +76,14 @@ class Api:
 
     def __init__(
         self,
+        services: Services,
         ledger: Ledger,
-        stripe_events: StripeEvents,
-        claims: Claims,
-        links: PaymentLinks,
-        heartbeats: Heartbeats,
-        disconnects: Disconnects,
-        cabinet_messages: CabinetMessages,
         webhook_secret: str,
         presence_secret: str,
         clock: Callable[[], float],
     ) -> None:
+        self._services = services
         self._ledger = ledger
-        self._stripe_events = stripe_events
-        self._claims = claims
-        self._links = links
-        self._heartbeats = heartbeats
-        self._disconnects = disconnects
-        self._cabinet_messages = cabinet_messages
         self._webhook_secret = webhook_secret
         self._presence_secret = presence_secret
         self._clock = clock
@@ -116,35 +123,11 @@ class Api:
             return error_response(error.status, str(error))
         except requests.BadBody as error:
             return error_response(400, str(error))
-        except webhook_signature.BadSignature as error:
-            self._refusals.note(400, route, error.cause)
-            return error_response(400, str(error))
-        except presence_signature.BadSignature as error:
-            self._refusals.note(401, route, error.cause)
-            return error_response(401, str(error))
-        except UnknownOrder as error:
-            return error_response(404, str(error), Code.ORDER_UNKNOWN.value)
-        except UnknownPrice as error:
-            return error_response(404, str(error))
-        except CabinetDisabled as error:
-            return error_response(409, str(error), "disabled")
-        except Changing as error:
-            return error_response(503, str(error))
-        except StripeUnavailable as error:
-            log.error("%s", error, extra=about(status=503))
-            return error_response(503, "Stripe cannot be asked now: try again")
-        except StripeRefused as error:
-            log.error("%s", error, extra=about(status=502))
-            return error_response(502, "Stripe refused: see the cloud's log")
-        except LedgerUnavailable as error:
-            log.error("%s", error, extra=about(status=503))
-            return error_response(503, "the ledger cannot be used now: try again")
-        except UnknownEvent as error:
-            log.error("%s", error, extra=about(status=500))
-            return error_response(500, str(error))
-        except Exception:
-            log.exception("a call failed", extra=about(status=500))
-            return error_response(500, "the cloud failed on this call: see its log")
+        except Exception as error:  # noqa: BLE001
+            # Late: most calls fail in none of these ways.
+            from cloud.http import failures
+
+            return failures.answer(error, route, self._refusals)
 
     def _up(self, _request: Request) -> Response:
         return json_response({"status": "up", "message": "API is running"})
@@ -152,9 +135,9 @@ class Api:
     def _heartbeat(self, request: Request) -> Response:
         found = WithItems(self._ledger)
         cabinet, body = self._cabinet(request, found)
-        link = self._heartbeats.handle(found.items, requests.heartbeat(body))
+        link = self._services.heartbeats.handle(found.items, requests.heartbeat(body))
         if ends_rotation(cabinet, request.header("authorization")):
-            self._heartbeats.end_rotation(cabinet)
+            self._services.heartbeats.end_rotation(cabinet)
         orders = found.items.orders
         waiting = [order for order in orders if order.state is OrderState.OPEN]
         claimed = [order for order in orders if order.state is OrderState.CLAIMED]
@@ -172,16 +155,20 @@ class Api:
     def _link(self, request: Request) -> Response:
         cabinet, body = self._cabinet(request)
         asked = requests.link_request(body)
-        return json_response(_offer(self._links.get(cabinet, asked.price_id, asked.quantity)))
+        return json_response(
+            _offer(self._services.links.get(cabinet, asked.price_id, asked.quantity))
+        )
 
     def _webhook(self, request: Request) -> Response:
+        from cloud.http import webhook_signature
+
         raw = request.raw_body()
         webhook_signature.check(
             raw, request.header("stripe-signature"), self._webhook_secret, self._clock()
         )
         event = requests.stripe_event(read_json(raw))
         note(event=event.event_id, **_subject_of(event))
-        done = self._stripe_events.handle(event)
+        done = self._services.stripe_events.handle(event)
         log.info("%s: %s", event.type, done, extra=about(status=200))
         return json_response({"message": done})
 
@@ -190,7 +177,7 @@ class Api:
         _, body = self._cabinet(request, found)
         asked = requests.claim(body)
         note(order=asked.order_id)
-        result = self._claims.claim(asked, found.order)
+        result = self._services.claims.claim(asked, found.order)
         if isinstance(result, Refused):
             raise _refusal(result)
         order = result.order
@@ -213,9 +200,9 @@ class Api:
         asked = requests.settle(body)
         note(order=asked.order_id)
         if isinstance(asked, LostRequest):
-            result = self._claims.settle_lost(asked, found.order)
+            result = self._services.claims.settle_lost(asked, found.order)
         else:
-            result = self._claims.settle(asked, found.order)
+            result = self._services.claims.settle(asked, found.order)
         if isinstance(result, Refused):
             raise _refusal(result)
         log.info(
@@ -236,22 +223,26 @@ class Api:
     def _game_over(self, request: Request) -> Response:
         cabinet, body = self._cabinet(request)
         ended_at = requests.game_over(body) or timestamp(self._clock())
-        if not self._cabinet_messages.game_over(cabinet.machine_id, ended_at):
+        if not self._services.cabinet_messages.game_over(cabinet.machine_id, ended_at):
             raise HttpError(503, "the cabinet cannot be told now: send it again")
         return json_response({"message": "Game over signal sent"})
 
     def _presence(self, request: Request) -> Response:
+        from cloud.http import presence_signature
+
         if not self._presence_secret:
             raise HttpError(404, "there is no such call: PRESENCE_SECRET is not set")
         lost = requests.disconnect(request.json_body())
         presence_signature.check(
             lost, request.header("x-arcade-signature"), self._presence_secret, self._clock()
         )
-        done = self._disconnects.handle(lost)
+        done = self._services.disconnects.handle(lost)
         log.info("the broker lost %s (%s): %s", lost.client_id, lost.reason, done)
         return json_response({"message": done})
 
     def _receipt(self, request: Request) -> Response:
+        from cloud.http import receipt
+
         session_id = request.query.get("session_id", "")
         if not requests.NAME.fullmatch(session_id):
             raise HttpError(400, "session_id is missing: open the page that Stripe sent you to")
@@ -288,6 +279,8 @@ def _refusal(refused: Refused) -> HttpError:
 
 
 def _offer(link: PaymentLink) -> dict[str, Any]:
+    from cloud.core import money
+
     prices = link.prices
     return {
         "url": link.url,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from cloud.core.cabinets import MACHINE_ID, Disconnect, HeartbeatRequest, LinkRequest
 from cloud.core.limits import (
@@ -16,7 +17,9 @@ from cloud.core.limits import (
 )
 from cloud.core.orders import ClaimRequest, LostRequest, SettleRequest
 from cloud.core.texts import is_plain, one_line
-from cloud.services.stripe_events import StripeEvent
+
+if TYPE_CHECKING:
+    from cloud.services.stripe_events import StripeEvent
 
 TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z")
 NAME = re.compile(rf"[A-Za-z0-9_:.-]{{1,{LONGEST_NAME}}}")
@@ -209,6 +212,8 @@ def settle(body: object) -> SettleRequest | LostRequest:
 
 def stripe_event(body: object) -> StripeEvent:
     """Reads the body of ``POST /addCredit``, whose signature is known to be right."""
+    from cloud.services.stripe_events import StripeEvent  # late: only a webhook needs it
+
     found = body if isinstance(body, Mapping) else {}
     data = found.get("data")
     subject = data.get("object") if isinstance(data, Mapping) else None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cloud.core import money, orders
 from cloud.core.cabinets import Incident
@@ -17,9 +19,11 @@ from cloud.core.orders import (
 )
 from cloud.services.clock import Clock
 from cloud.services.forgiveness import ForgivenPulses
-from cloud.services.lost_orders import LostOrders
-from cloud.services.settlement import Settlement
 from cloud.stores.base import Ledger
+
+if TYPE_CHECKING:
+    from cloud.services.lost_orders import LostOrders
+    from cloud.services.settlement import Settlement
 
 # What may be behind two statements about one order that cannot both be true.
 _CAUSES = (
@@ -48,14 +52,17 @@ class Granted:
 
 
 class Claims:
-    """The two calls that take an order from a payment to a charge."""
+    """The two calls that take an order from a payment to a charge.
+
+    What only a settle needs is asked for by a call, so that a claim need not import it.
+    """
 
     def __init__(
         self,
         ledger: Ledger,
-        settlement: Settlement,
+        settlement: Callable[[], Settlement],
         forgiven: ForgivenPulses,
-        lost_orders: LostOrders,
+        lost_orders: Callable[[], LostOrders],
         schedule: Schedule,
         clock: Clock,
     ) -> None:
@@ -110,7 +117,7 @@ class Claims:
             if settling is not order and not order.free:
                 self._note_what_is_free(order, request)
             if settling is order or self._ledger.replace(order, settling):
-                return self._settlement.finish(settling)
+                return self._settlement().finish(settling)
             order = self._order_of(request.machine_id, request.order_id)
         raise Changing(f"order {order.order_id} is changing: ask again")
 
@@ -146,7 +153,7 @@ class Claims:
             if isinstance(settling, Refused):
                 return settling
             if settling is order:
-                return self._settlement.finish(order)
+                return self._settlement().finish(order)
             self._report(
                 order,
                 "lost",
@@ -154,7 +161,7 @@ class Claims:
                 f"charged; {_CAUSES}",
             )
             if self._ledger.replace(order, settling):
-                return self._settlement.finish(settling)
+                return self._settlement().finish(settling)
             order = self._order_of(request.machine_id, request.order_id)
         raise Changing(f"order {order.order_id} is changing: ask again")
 
@@ -190,7 +197,7 @@ class Claims:
         try:
             return _own(found, request.machine_id, request.order_id)
         except UnknownOrder:
-            order = self._lost_orders.recover(request)
+            order = self._lost_orders().recover(request)
             if order is None:
                 raise
             return order

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cloud.adapters.stripe_gateway import Gateway, StripeRefused
 from cloud.core import holds, money, orders
@@ -24,10 +25,11 @@ from cloud.core.prices import credits_for
 from cloud.core.stamps import to_ms
 from cloud.services.cabinet_messages import CabinetMessages
 from cloud.services.clock import Clock
-from cloud.services.refunds import RefundsAndDisputes
-from cloud.services.releases import Releases
-from cloud.services.settlement import report_rebuilt
 from cloud.stores.base import Ledger
+
+if TYPE_CHECKING:
+    from cloud.services.refunds import RefundsAndDisputes
+    from cloud.services.releases import Releases
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +56,8 @@ class StripeEvents:
         ledger: Ledger,
         stripe: Gateway,
         cabinet_messages: CabinetMessages,
-        releases: Releases,
-        refunds: RefundsAndDisputes,
+        releases: Callable[[], Releases],
+        refunds: Callable[[], RefundsAndDisputes],
         schedule: Schedule,
         card_hash: Callable[[str], str],
         clock: Clock,
@@ -159,7 +161,7 @@ class StripeEvents:
         if not self._ledger.insert(order):
             return "the order is stored already"
         if order.credits < 1:
-            self._releases.release(order, "paid for nothing on the price list")
+            self._releases().release(order, "paid for nothing on the price list")
             return "the order is stored and released"
         # Whoever paid waits for the hint, and nobody for the look at the cabinet. A link that is to
         # be off may be of a cabinet that is gone: only there the look comes first.
@@ -172,13 +174,13 @@ class StripeEvents:
             self._report(
                 event, order.order_id, f"paid for {order.machine_id}, which is gone: released"
             )
-            self._releases.release(order, "its cabinet is gone")
+            self._releases().release(order, "its cabinet is gone")
             return "the order is stored and released"
         if cabinet.disabled:
-            self._releases.release(order, "its cabinet is disabled")
+            self._releases().release(order, "its cabinet is disabled")
             return "the order is stored and released: its cabinet is disabled"
         if late:
-            self._releases.release(order, "the event came after the deadline")
+            self._releases().release(order, "the event came after the deadline")
             return "the order is stored and released: it is too late"
         if not hinted:
             self._hint(order)
@@ -224,6 +226,9 @@ class StripeEvents:
         if isinstance(rebuilt, Refused):
             return "the order is stored already"
         # Before it is stored: whoever finds it stored does not come here again.
+        # Late: hardly any event finds an order that the ledger has lost.
+        from cloud.services.settlement import report_rebuilt
+
         report_rebuilt(self._ledger, rebuilt, self._clock.stamp())
         if not self._ledger.insert(rebuilt):
             return "the order is stored already"
@@ -245,7 +250,7 @@ class StripeEvents:
         if order is None:
             return self._payment_status(event, "cancelled")
         if order.state is OrderState.OPEN:
-            order = self._releases.release(order, CANCELLED)
+            order = self._releases().release(order, CANCELLED)
         return f"the order is {order.state.value}"
 
     def _cancelled_first(self, event: StripeEvent, intent_id: str, session_id: str) -> Order | None:
@@ -268,7 +273,7 @@ class StripeEvents:
         if link is None:
             return None
         order = self._order(event, link, payment, held=True, card=hold.card)
-        return self._releases.store(order, CANCELLED)
+        return self._releases().store(order, CANCELLED)
 
     def _cabinet_of(self, event: StripeEvent) -> str:
         """The cabinet that an event's metadata names; empty if it is none of ours."""
@@ -277,11 +282,11 @@ class StripeEvents:
 
     def _refunded(self, event: StripeEvent) -> str:
         intent_id = str(event.subject.get("payment_intent") or "")
-        return self._refunds.on_charge_event(intent_id, disputed=False)
+        return self._refunds().on_charge_event(intent_id, disputed=False)
 
     def _disputed(self, event: StripeEvent) -> str:
         intent_id = str(event.subject.get("payment_intent") or "")
-        return self._refunds.on_charge_event(intent_id, disputed=True)
+        return self._refunds().on_charge_event(intent_id, disputed=True)
 
     def _processing(self, event: StripeEvent) -> str:
         return self._payment_status(event, "processing")

@@ -1,4 +1,4 @@
-"""Calls of DynamoDB's HTTP API: signed by AWS's own library, over connections that are kept.
+"""Calls of DynamoDB's HTTP API, over connections that are kept.
 
 What may pass by itself (throttling, a 5xx, a lost connection or answer) is tried again, with random
 waits that grow, within ``LIMIT_S`` altogether. A write may have taken effect in a try whose answer
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import io
 import json
 import os
 import random
@@ -25,10 +24,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from awscrt import auth
-from awscrt.exceptions import AwsCrtError
-from awscrt.http import HttpHeaders, HttpRequest
-
+from cloud.aws_signature import NoCredentials, Signer
 from cloud.stores.base import LedgerUnavailable
 
 CONNECT_S = 1.0
@@ -86,11 +82,10 @@ class DynamoDBClient:
         sleep: Callable[[float], None] = time.sleep,
         read_s: float = READ_S,
     ) -> None:
-        self._region = region
         address = urlsplit(endpoint or f"https://dynamodb.{region}.amazonaws.com")
         self._secure = address.scheme == "https"
         self._host = address.netloc
-        self._credentials = _credentials(environment)
+        self._signer = Signer(region, "dynamodb", environment)
         self._clock = clock
         self._sleep = sleep
         self._read_s = read_s
@@ -145,29 +140,12 @@ class DynamoDBClient:
         return _read(response.status, response.getheader("x-amz-crc32"), answer)
 
     def _signed(self, operation: str, body: bytes) -> dict[str, str]:
-        headers = HttpHeaders(
-            [
-                ("Host", self._host),
-                ("Content-Type", "application/x-amz-json-1.0"),
-                ("X-Amz-Target", f"DynamoDB_20120810.{operation}"),
-            ]
-        )
-        config = auth.AwsSigningConfig(
-            algorithm=auth.AwsSigningAlgorithm.V4,
-            signature_type=auth.AwsSignatureType.HTTP_REQUEST_HEADERS,
-            credentials_provider=self._credentials,
-            region=self._region,
-            service="dynamodb",
-        )
-        request = HttpRequest("POST", "/", headers, io.BytesIO(body))
         try:
-            auth.aws_sign_request(request, config).result(READ_S)
-        except (AwsCrtError, TimeoutError) as error:
-            raise LedgerUnavailable(
-                "DynamoDB cannot be used: there are no AWS credentials; set AWS_ACCESS_KEY_ID and "
-                "AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
-            ) from error
-        return dict(headers)
+            return self._signer.headers(
+                self._host, "application/x-amz-json-1.0", f"DynamoDB_20120810.{operation}", body
+            )
+        except NoCredentials as error:
+            raise LedgerUnavailable(f"DynamoDB cannot be used: {error}") from error
 
     def _connection(self) -> http.client.HTTPConnection:
         """A connection that is kept and still good, or a new one."""
@@ -207,16 +185,6 @@ def _has_news(connection: http.client.HTTPConnection) -> bool:
         poll.register(connection.sock, select.POLLIN)
         return bool(poll.poll(0))
     return True
-
-
-def _credentials(environment: Mapping[str, str]) -> auth.AwsCredentialsProvider:
-    if environment.get("AWS_ACCESS_KEY_ID"):
-        return auth.AwsCredentialsProvider.new_static(
-            environment["AWS_ACCESS_KEY_ID"],
-            environment.get("AWS_SECRET_ACCESS_KEY", ""),
-            environment.get("AWS_SESSION_TOKEN") or None,
-        )
-    return auth.AwsCredentialsProvider.new_default_chain()
 
 
 def _read(status: int, crc32: str | None, body: bytes) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class Watched(Arcade):
         """Another process over the same ledger."""
         status = EmqxStatus(self.apis[0], self.apis[1] if platform else None)
         self.cloud = Cloud(
-            self.ledger, self.stripe, self.publisher, SETTINGS, lambda: self.now, status
+            self.ledger, self.stripe, self.publisher, SETTINGS, lambda: self.now, lambda: status
         )
 
     def told(self) -> list[str]:
