@@ -112,6 +112,7 @@ def of_ours(imported: set[str]) -> set[str]:
 
 
 EVERY_CALL = {
+    "adapters.parameter_store",
     "adapters.stripe_gateway",
     "http.api",
     "http.api_gateway",
