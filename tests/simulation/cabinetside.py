@@ -161,7 +161,8 @@ class Cabinet:
         self.screen_since = 0.0
         self.removed = False
         self.removed_at = -3600.0
-        self.heard_at = 0.0
+        self.heard_at = 0.0  # when the cloud last stored a heartbeat, answered or not
+        self.unanswered = 0  # heartbeats in a row that were stored, and not answered with 200
         self.linked_at = 0.0
         self.boot_at = 0.0
         self.ahead = 0.0
@@ -424,6 +425,16 @@ class Cabinet:
     def announce(self, status: str) -> None:
         self.note(f"is {status}")
 
+    def _heartbeat_arrived(self, stored: bool, answered: bool) -> None:
+        # A Lambda may die after it stored a heartbeat: the cloud has heard of the cabinet, and says
+        # so rightly, although the cabinet was never answered.
+        if stored or answered:
+            self.heard_at = self.world.now
+        if answered:
+            self.unanswered = 0
+        elif stored and not self.cloud.is_hanging:
+            self.unanswered += 1
+
     def send(self, call: Call) -> None:
         life = self.life
         faults = self.world.faults
@@ -445,6 +456,7 @@ class Cabinet:
             self.world.at(delay, arrive, idle=idle)
 
         def arrive() -> None:
+            seen_at_ms = self.cloud.seen_at_ms(self.machine_id)
             result = self.cloud.http(
                 "POST",
                 call.path,
@@ -452,11 +464,12 @@ class Cabinet:
                 {"authorization": f"Bearer {self.token}"},
             )
             self.note(f"{call.name} → {result.status if result else 'no answer'}")
-            if result and result.status == 200:
-                if isinstance(call, HeartbeatCall):
-                    self.heard_at = self.world.now
-                elif isinstance(call, LinkCall):
-                    self.linked_at = self.world.now
+            answered = result is not None and result.status == 200
+            if isinstance(call, HeartbeatCall):
+                stored = self.cloud.seen_at_ms(self.machine_id) != seen_at_ms
+                self._heartbeat_arrived(stored, answered)
+            elif answered and isinstance(call, LinkCall):
+                self.linked_at = self.world.now
             if result is None or result.took > TIMEOUT or faults.strike("answer lost"):
                 answer(NotAnswered(call, "the cloud does not answer"), TIMEOUT)
             elif result.body is None:

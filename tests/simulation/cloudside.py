@@ -229,6 +229,16 @@ class CloudSide:
         self._hangs_until = self.world.now + seconds
         self.world.note(f"Stripe: hangs for {seconds:.0f} s")
 
+    @property
+    def is_hanging(self) -> bool:
+        """Whether Stripe takes questions and answers none."""
+        return self.world.now < self._hangs_until
+
+    def seen_at_ms(self, machine_id: str) -> int:
+        """When the ledger has the cabinet's last heartbeat; 0 if it has none."""
+        presence = self.ledger.inner.presence(machine_id)
+        return presence.seen_at_ms if presence else 0
+
     def heal(self) -> None:
         """Stripe is well again."""
         self._hangs_until = 0.0
@@ -345,7 +355,7 @@ class CloudSide:
     def _trouble(self, call: str, when: str) -> None:
         faults = self.world.faults
         if when == "before":
-            if self.world.now < self._hangs_until:
+            if self.is_hanging:
                 self._spent += HANG_S
                 if self._spent > self._limit:
                     raise PowerCut  # Lambda's own limit

@@ -19,6 +19,7 @@ WINDOW = 300.0 + 60.0
 
 HOUR = 3600.0
 TOLD_S = HOUR + 600.0  # what is stuck is told within the hour, and looked at every ten minutes
+MOST_UNANSWERED = 20  # heartbeats in a row; faults alone never come to as many
 
 
 class Broken(AssertionError):
@@ -44,6 +45,7 @@ NAMES = (
     "what was given for nothing is told the same day",
     "forgiveness has its limits",
     "a cabinet's token is of no use at another one",
+    "a heartbeat that is stored is answered",
     "a heartbeat shows no claim id",
 )
 
@@ -200,6 +202,12 @@ def nothing_is_stuck_in_silence(
                 order_id in page,
                 f"{order_id} is {order.state.value} for {now - since:.0f} s, and not in `problems`",
             )
+        hold(
+            "a heartbeat that is stored is answered",
+            cabinet.unanswered < MOST_UNANSWERED,
+            f"{cabinet.unanswered} heartbeats of {cabinet.machine_id} in a row were stored, and "
+            "none was answered with 200: it hears of no order that waits",
+        )
         silent = cabinet.heard_at and now - cabinet.heard_at > TOLD_S and not cabinet.removed
         seen = ledger.presence(cabinet.machine_id)
         if cloud.restored_at > cabinet.heard_at and not (seen and seen.seen_at_ms):

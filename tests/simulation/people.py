@@ -349,9 +349,8 @@ class Thief:
 
     def _once(self, cabinet: Cabinet) -> None:
         name = cabinet.machine_id
-        beat = self._call(
+        beat = self._heartbeat(
             cabinet,
-            "/status",
             {
                 "machine_id": name,
                 "state": "ready",
@@ -362,7 +361,6 @@ class Thief:
         )
         if not beat:
             return
-        cabinet.heard_at = self.world.now  # for all that the cloud knows
         for order in beat.get("orders", ()):
             self.orders.add(order["order_id"])
             body = {"machine_id": name, "order_id": order["order_id"], "claim_id": "thief"}
@@ -406,9 +404,8 @@ class Thief:
     def write_nastily(self, cabinet: Cabinet) -> None:
         """A heartbeat whose words would forge lines in the operator's pages."""
         self.world.note(f"thief: writes nasty words as {cabinet.machine_id}")
-        heard = self._call(
+        self._heartbeat(
             cabinet,
-            "/status",
             {
                 "machine_id": cabinet.machine_id,
                 "state": "ready",
@@ -417,8 +414,6 @@ class Thief:
                 "problems": [f"x\n{FORGED} cab999", "\x1b[2J", SURROGATE],
             },
         )
-        if heard is not None:
-            cabinet.heard_at = self.world.now  # for all that the cloud knows
 
     def publish(self, cabinet: Cabinet) -> None:
         """Whatever the cabinet's own topics take, in the cloud's name."""
@@ -452,6 +447,13 @@ class Thief:
 
     def _orders_of(self, cabinet: Cabinet) -> list[str]:
         return list(self.cloud.ledger.inner.lagging_unfinished_ids(cabinet.machine_id))
+
+    def _heartbeat(self, cabinet: Cabinet, body: dict[str, Any]) -> dict[str, Any] | None:
+        seen_at_ms = self.cloud.seen_at_ms(cabinet.machine_id)
+        answer = self._call(cabinet, "/status", body)
+        if answer is not None or self.cloud.seen_at_ms(cabinet.machine_id) != seen_at_ms:
+            cabinet.heard_at = self.world.now  # for all that the cloud knows
+        return answer
 
     def _call(self, cabinet: Cabinet, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
         answer = self.cloud.http(

@@ -217,7 +217,7 @@ class _Run:
     ) -> None:
         if status != 409 or not isinstance(call, ClaimCall | SettleCall):
             return
-        order = self.cloud.ledger.order(call.order_id)
+        order = self.cloud.ledger.inner.order(call.order_id)
         if isinstance(call, SettleCall) or (order and order.claim_id == "thief"):
             self.contradicted.add(call.order_id)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from cloud.services.heartbeats import Heartbeats
 from tests.marks import slow_after
-from tests.simulation import century
+from tests.simulation import century, invariants
 from tests.simulation.__main__ import catch
 from tests.simulation.run import RATES, shrink, simulate
 from tests.simulation.wide_defects import ALL_DEFECTS
+from tests.simulation.world import PowerCut
 
 RUNS = 60
 
@@ -47,6 +51,31 @@ def test_every_fault_strikes_and_every_end_of_an_order_is_met() -> None:
         "a pulse was ambiguous",
         "a claim was refused",
     }
+
+
+def _die_after_storing(monkeypatch: pytest.MonkeyPatch, last: int) -> None:
+    """Lambda stores a heartbeat and dies before it answers, from the tenth to the ``last`` one."""
+    handle, times = Heartbeats.handle, itertools.count()
+
+    def die(*asked: Any) -> Any:
+        link = handle(*asked)
+        if 10 <= next(times) < last:
+            raise PowerCut
+        return link
+
+    monkeypatch.setattr(Heartbeats, "handle", die)
+
+
+def test_a_heartbeat_that_is_stored_has_to_be_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    _die_after_storing(monkeypatch, last=400)
+    assert simulate(0, rates={}).broken.startswith("a heartbeat that is stored is answered: ")
+
+
+def test_a_heartbeat_that_is_stored_counts_as_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    _die_after_storing(monkeypatch, last=400)
+    monkeypatch.setattr(invariants, "MOST_UNANSWERED", 10**9)
+    # The ledger has a heartbeat of seconds ago for hours, and `problems` says so rightly.
+    assert simulate(0, rates={}).broken == ""
 
 
 def test_the_same_seed_plays_the_same_run() -> None:
