@@ -27,11 +27,23 @@ def client_of(endpoint: str) -> DynamoDBClient:
     )
 
 
+def table_names(client: DynamoDBClient) -> set[str]:
+    """All tables; a stand-in that many tests share lists them by hundreds."""
+    found: set[str] = set()
+    page = client.call("ListTables", {})
+    while True:
+        found.update(page["TableNames"])
+        last = page.get("LastEvaluatedTableName")
+        if not last:
+            return found
+        page = client.call("ListTables", {"ExclusiveStartTableName": last})
+
+
 def create_table(endpoint: str, name: str) -> None:
     """Makes the ledger's table, if it is not there."""
     client = client_of(endpoint)
     try:
-        if name not in client.call("ListTables", {})["TableNames"]:
+        if name not in table_names(client):
             client.call("CreateTable", {"TableName": name, **TABLE})
             for _ in range(100):  # dynalite makes it in the background, within two answers
                 made = client.call("DescribeTable", {"TableName": name})
