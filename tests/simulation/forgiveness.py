@@ -31,15 +31,15 @@ class ForgivenessLimits:
 
     def at_a_line(self, cabinet: Cabinet, entry: Entry, now: float) -> None:
         """Checked as the journal gets a line."""
-        if entry.kind is not Kind.FORGIVEN:
-            return
+        payment = self._cloud.stripe.payments.get(entry.order_id)
+        if entry.kind is not Kind.FORGIVEN or payment is None:
+            return  # no payment: an operator's free credits, of which nobody owes anything
         name, order_id = "forgiveness has its limits", entry.order_id
         lines = cabinet.lines_of[order_id]
         before = next((i for i, e in enumerate(lines[:-1][::-1]) if e.kind is Kind.FORGIVEN), None)
         since = lines if before is None else lines[len(lines) - 1 - before :]
         pulses = sum(e.kind is Kind.PULSE_OVER for e in since)
-        payment = self._cloud.stripe.payments.get(order_id)
-        card = payment.fingerprint if payment else ""
+        card = payment.fingerprint
         recent = [f for f in self._all if now - f.at < DAY and f.at > self._cloud.restored_at]
         here = [f for f in recent if f.machine_id == cabinet.machine_id]
         lost = cabinet.lost  # with the journal a cabinet forgets what is not settled yet
