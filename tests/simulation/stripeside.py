@@ -29,6 +29,7 @@ class SimulatedStripe(FakeStripe):
     declined: set[str] = field(default_factory=set)
     nonsense: set[str] = field(default_factory=set)
     by_hand: dict[str, float] = field(default_factory=dict)
+    refunded_by_hand: dict[str, int] = field(default_factory=dict)  # cents, by intent
     open_sessions: dict[str, str] = field(default_factory=dict)
     tabs: int = 0
     product_of: dict[str, str] = field(default_factory=dict)
@@ -150,6 +151,7 @@ class SimulatedStripe(FakeStripe):
         account = self.accounts[intent_id]
         if account.status != "succeeded" or account.refunded == account.received:
             return False
+        self.refunded_by_hand[intent_id] = account.received - account.refunded
         account.refunded = account.received
         self.by_hand[intent_id] = at
         return True
